@@ -1,0 +1,539 @@
+package am
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Plan is what a Machine has to bring about.
+type Plan struct {
+	// Processors are the ids of the containers of the JobModel, "0" to "n-1".
+	Processors []string
+	Retry      RetryPolicy
+	// HostAffinity asks for the host that a processor ran on before
+	// (job.host-affinity.enabled).
+	HostAffinity bool
+	// RequestTimeout is how long a request for a preferred host waits before any
+	// host will do (cluster-manager.container.request.timeout.ms, 5 s).
+	RequestTimeout time.Duration
+	// Silence is how long a running process may go unheard of before it is
+	// replaced. It has to be longer than the time after which such a process
+	// stops itself, or two would run at once. 0 switches the rule off.
+	Silence time.Duration
+	// StartSilence is the same for a process that was launched and has not been
+	// heard of yet (its package may still be on its way to the node).
+	StartSilence time.Duration
+	// StopTimeout is how long a graceful end may take before what still runs is
+	// killed (task.shutdown.ms, 30 s, and the time for a commit).
+	StopTimeout time.Duration
+}
+
+// Phase is where one processor is.
+type Phase string
+
+// The phases of a processor.
+const (
+	Waiting   Phase = "waiting"   // a container was asked for
+	Launching Phase = "launching" // a container was given, its process is being started
+	Running   Phase = "running"   // its process was started
+	Done      Phase = "done"      // ended with exit code 0, or after a stop
+	GivenUp   Phase = "failed"    // failed too often; the job goes on without it
+)
+
+// Processor is what the machine knows of one processor (Samza's name for the
+// logical container that a JobModel describes).
+type Processor struct {
+	ID    string
+	Phase Phase
+	// In is the container it runs in; empty while Waiting.
+	In Allocation
+	// Processing is true from the process's first report that its tasks run.
+	Processing bool
+	// Attempts counts launches; Failures what the retry rule counts now.
+	Attempts, Failures int
+	// LastError is the cause of the newest failure.
+	LastError string
+
+	index     int // in the plan's order
+	failed    failures
+	host      string // of the outstanding request; "" for any
+	lastHost  string
+	asked     time.Time
+	heard     time.Time
+	everHeard bool
+	usage     bool
+	reported  string
+	refusals  int
+}
+
+// Machine is the application master's state. It is not safe for concurrent use;
+// the driver owns it.
+type Machine struct {
+	plan  Plan
+	procs map[string]*Processor
+	order []string
+	in    map[string]*Processor // by container id
+	// ended holds the containers that the machine gave up on before the cluster
+	// reported their end.
+	ended map[string]bool
+
+	// live counts the processors that are waited for or run; waitFrom is an index
+	// in order before which none is Waiting. Both keep a Step short in a cluster
+	// of thousands.
+	live     int
+	waitFrom int
+
+	stopping bool
+	stopAt   time.Time
+	stop     StopRequested
+	failure  string
+	finished bool
+}
+
+// NewMachine gives a machine at rest; it acts from Started on.
+func NewMachine(p Plan) *Machine {
+	m := &Machine{plan: p, procs: map[string]*Processor{}, in: map[string]*Processor{}, ended: map[string]bool{}}
+	for _, id := range p.Processors {
+		m.procs[id] = &Processor{ID: id, Phase: Waiting, index: len(m.order)}
+		m.order = append(m.order, id)
+	}
+	m.live = len(m.order)
+	return m
+}
+
+// enter moves p to a phase, and is the only place that does.
+func (m *Machine) enter(p *Processor, next Phase) {
+	was, is := p.Phase.live(), next.live()
+	switch {
+	case was && !is:
+		m.live--
+	case !was && is:
+		m.live++
+	}
+	if next == Waiting {
+		m.waitFrom = min(m.waitFrom, p.index)
+	}
+	p.Phase = next
+}
+
+func (p Phase) live() bool { return p == Waiting || p == Launching || p == Running }
+
+// Step takes one event at the time now and gives what has to be done, in order.
+func (m *Machine) Step(now time.Time, e Event) []Action {
+	if m.finished {
+		return m.late(e)
+	}
+	var do []Action
+	switch e := e.(type) {
+	case Started:
+		do = m.started(now, e)
+	case Allocated:
+		do = m.allocated(now, e)
+	case Launched:
+		if p := m.in[e.ContainerID]; p != nil && p.Phase == Launching {
+			m.enter(p, Running)
+			p.heard, p.refusals = now, 0
+			if m.stopping {
+				do = append(do, AskStop{p.ID, p.In.ID})
+			}
+		}
+	case LaunchFailed:
+		do = m.launchFailed(now, e)
+	case Completed:
+		for _, x := range e.Containers {
+			do = append(do, m.completed(now, x)...)
+		}
+	case Reported:
+		m.reported(now, e)
+	case StopRequested:
+		do = m.beginStop(now, e, "")
+	case Refused:
+		return m.finish(Finish{Status: Failed, Diagnostics: e.Reason, Unregister: false}, true)
+	case Broken:
+		do = m.beginStop(now, StopRequested{Reason: e.Reason}, e.Reason)
+	case Tick:
+		do = m.tick(now)
+	}
+	return append(do, m.finishIfOver()...)
+}
+
+// Processors gives what is known of each processor, by id in the plan's order.
+func (m *Machine) Processors() []Processor {
+	out := make([]Processor, 0, len(m.order))
+	for _, id := range m.order {
+		p := *m.procs[id]
+		p.Failures = p.failed.count
+		out = append(out, p)
+	}
+	return out
+}
+
+// Alive says if the container is one that the machine counts on (Samza's
+// containerHeartbeat).
+func (m *Machine) Alive(containerID string) bool {
+	_, ok := m.in[containerID]
+	return ok && !m.finished
+}
+
+// Stopping says if the application is on its way to its end.
+func (m *Machine) Stopping() bool { return m.stopping || m.finished }
+
+// Needed counts the processors without a running process (Samza's
+// needed-containers).
+func (m *Machine) Needed() int {
+	n := 0
+	for _, p := range m.procs {
+		if p.Phase == Waiting || p.Phase == Launching {
+			n++
+		}
+	}
+	return n
+}
+
+// Hurry says that containers are being waited for, so that the ResourceManager
+// should be asked often.
+func (m *Machine) Hurry() bool {
+	return !m.finished && (m.stopping || m.Needed() > 0)
+}
+
+func (m *Machine) started(now time.Time, e Started) []Action {
+	var do []Action
+	for _, id := range m.order {
+		p := m.procs[id]
+		p.lastHost = e.Preferred[id]
+		do = append(do, m.request(now, p))
+	}
+	return do
+}
+
+// request asks for a container for p: on its last host with host affinity, else
+// anywhere.
+func (m *Machine) request(now time.Time, p *Processor) Action {
+	m.enter(p, Waiting)
+	p.In, p.Processing, p.everHeard = Allocation{}, false, false
+	p.asked, p.reported, p.usage = now, "", false
+	p.host = ""
+	if m.plan.HostAffinity {
+		p.host = p.lastHost
+	}
+	return Request{p.ID, p.host}
+}
+
+func (m *Machine) allocated(now time.Time, e Allocated) []Action {
+	var do []Action
+	for _, c := range e.Containers {
+		p := m.waitingFor(c.Host)
+		if p == nil || m.stopping {
+			do = append(do, Release{c.ID})
+			continue
+		}
+		do = append(do, Withdraw{p.ID, p.host})
+		m.enter(p, Launching)
+		p.In, p.lastHost, p.heard = c, c.Host, now
+		p.Attempts++
+		m.in[c.ID] = p
+		do = append(do, Launch{Processor: p.ID, In: c, Attempt: p.Attempts})
+	}
+	return do
+}
+
+// waitingFor picks the processor that a container on this host is for: one that
+// asked for the host, else one that takes any.
+func (m *Machine) waitingFor(host string) *Processor {
+	var anywhere *Processor
+	from := len(m.order)
+	for i := m.waitFrom; i < len(m.order); i++ {
+		p := m.procs[m.order[i]]
+		if p.Phase != Waiting {
+			continue
+		}
+		from = min(from, i)
+		if p.host == host && host != "" {
+			return p
+		}
+		if p.host == "" && anywhere == nil {
+			anywhere = p
+			if !m.plan.HostAffinity {
+				break
+			}
+		}
+	}
+	m.waitFrom = from
+	return anywhere
+}
+
+// launchFailed asks for another container anywhere. Samza never counts this; a
+// launch that no node accepts would then be tried for ever, so that from the
+// third refusal in a row on it counts as a failure of the processor.
+func (m *Machine) launchFailed(now time.Time, e LaunchFailed) []Action {
+	p := m.in[e.ContainerID]
+	if p == nil {
+		return []Action{Release{e.ContainerID}}
+	}
+	delete(m.in, e.ContainerID)
+	m.ended[e.ContainerID] = true
+	p.LastError = "start of " + e.ContainerID + " on " + p.In.Host + ": " + e.Cause
+	do := []Action{Note{4, fmt.Sprintf("container %s could not be started on %s: %s", p.ID, p.In.Host, e.Cause)}, Release{e.ContainerID}}
+	if m.stopping {
+		m.enter(p, Done)
+		return do
+	}
+	p.refusals++
+	if p.refusals >= 3 {
+		return append(do, m.failed(now, p, p.LastError)...)
+	}
+	p.lastHost = ""
+	return append(do, m.request(now, p))
+}
+
+func (m *Machine) completed(now time.Time, x Exit) []Action {
+	p := m.in[x.ContainerID]
+	if p == nil {
+		// Unknown, released, or given up on before: Samza's redundant
+		// notification.
+		delete(m.ended, x.ContainerID)
+		return nil
+	}
+	delete(m.in, x.ContainerID)
+	host := p.In.Host
+	p.Processing = false
+	if m.stopping {
+		m.enter(p, Done)
+		if x.Status > 0 && x.Status < 128 && p.reported != "" {
+			p.LastError = p.reported
+		}
+		return nil
+	}
+	switch x.Status {
+	case 0:
+		m.enter(p, Done)
+		return []Action{Note{0, fmt.Sprintf("container %s has ended (%s on %s)", p.ID, x.ContainerID, host)}}
+	case ExitAborted, ExitDisksFailed, ExitPreempted:
+		p.LastError = exitText(x)
+		p.lastHost = ""
+		return []Action{
+			Note{4, fmt.Sprintf("container %s was taken away on %s (%s); asking for another", p.ID, host, exitText(x))},
+			m.request(now, p),
+		}
+	}
+	cause := p.reported
+	if cause == "" {
+		cause = exitText(x)
+	}
+	p.LastError = cause
+	if x.Status == ExitUsage || p.usage {
+		// A restart reads the same configuration again.
+		m.enter(p, GivenUp)
+		return append([]Action{Note{8, fmt.Sprintf("container %s is configured wrongly: %s", p.ID, cause)}},
+			m.beginStop(now, StopRequested{Reason: cause}, fmt.Sprintf("container %s: %s", p.ID, cause))...)
+	}
+	return m.failed(now, p, fmt.Sprintf("%s on %s: %s", x.ContainerID, host, cause))
+}
+
+// failed applies the retry rule to a failure of p, whose container is gone.
+func (m *Machine) failed(now time.Time, p *Processor, cause string) []Action {
+	var v verdict
+	p.failed, v = m.plan.Retry.record(p.failed, now)
+	if v == restart {
+		bound := fmt.Sprintf("of %d", m.plan.Retry.Count)
+		if m.plan.Retry.Count < 0 {
+			bound = "without bound"
+		}
+		return []Action{
+			Note{4, fmt.Sprintf("container %s failed (%s); restart %d %s", p.ID, cause, p.failed.count, bound)},
+			m.request(now, p),
+		}
+	}
+	text := fmt.Sprintf("container %s failed %d times within %s, which is more than cluster-manager.container.retry.count=%d allows; the last time: %s",
+		p.ID, p.failed.count, m.plan.Retry.Window, m.plan.Retry.Count, cause)
+	if m.plan.Retry.Count == 0 {
+		text = fmt.Sprintf("container %s failed and cluster-manager.container.retry.count=0 allows no restart: %s", p.ID, cause)
+	}
+	m.enter(p, GivenUp)
+	p.Processing, p.In = false, Allocation{}
+	do := []Action{Note{8, text}}
+	if m.plan.Retry.FailJob {
+		return append(do, m.beginStop(now, StopRequested{Reason: text}, text)...)
+	}
+	return do
+}
+
+func (m *Machine) reported(now time.Time, e Reported) {
+	p := m.procs[e.Processor]
+	if p == nil || p.In.ID != e.ContainerID {
+		return
+	}
+	p.heard, p.everHeard = now, true
+	p.Processing = e.Processing
+	if e.Error != "" {
+		p.reported, p.usage = e.Error, e.Usage
+	}
+}
+
+// beginStop starts the graceful end. A failure makes it end FAILED. A second
+// request changes nothing but that a failure stays one.
+func (m *Machine) beginStop(now time.Time, s StopRequested, failure string) []Action {
+	if m.failure == "" {
+		m.failure = failure
+	}
+	if m.stopping {
+		return nil
+	}
+	m.stopping, m.stop, m.stopAt = true, s, now
+	do := []Action{Note{0, "stopping: " + s.Reason}}
+	for _, id := range m.order {
+		p := m.procs[id]
+		switch p.Phase {
+		case Waiting:
+			do = append(do, Withdraw{p.ID, p.host})
+			m.enter(p, Done)
+		case Running:
+			do = append(do, AskStop{p.ID, p.In.ID})
+		}
+	}
+	return do
+}
+
+func (m *Machine) tick(now time.Time) []Action {
+	var do []Action
+	if m.stopping {
+		if m.plan.StopTimeout > 0 && now.Sub(m.stopAt) >= m.plan.StopTimeout {
+			for _, id := range m.order {
+				p := m.procs[id]
+				if p.Phase == Running || p.Phase == Launching {
+					do = append(do,
+						Note{4, fmt.Sprintf("container %s did not stop within %s and is killed", p.ID, m.plan.StopTimeout)},
+						Kill{p.In.ID, p.In.Node})
+					delete(m.in, p.In.ID)
+					m.enter(p, Done)
+				}
+			}
+		}
+		return do
+	}
+	for _, id := range m.order {
+		p := m.procs[id]
+		switch p.Phase {
+		case Waiting:
+			if p.host != "" && now.Sub(p.asked) >= m.plan.RequestTimeout {
+				do = append(do,
+					Note{0, fmt.Sprintf("container %s: no room on %s within %s; any host will do", p.ID, p.host, m.plan.RequestTimeout)},
+					Withdraw{p.ID, p.host})
+				p.host, p.asked = "", now
+				do = append(do, Request{p.ID, ""})
+			}
+		case Running:
+			limit := m.plan.Silence
+			if !p.everHeard {
+				limit = m.plan.StartSilence
+			}
+			if limit > 0 && now.Sub(p.heard) >= limit {
+				cause := fmt.Sprintf("not heard of for %s", now.Sub(p.heard).Round(time.Second))
+				p.LastError = cause
+				do = append(do, Kill{p.In.ID, p.In.Node})
+				delete(m.in, p.In.ID)
+				m.ended[p.In.ID] = true
+				do = append(do, m.failed(now, p, fmt.Sprintf("%s on %s: %s", p.In.ID, p.In.Host, cause))...)
+				if m.stopping {
+					return do
+				}
+			}
+		}
+	}
+	return do
+}
+
+// finishIfOver ends the application once no processor runs or is waited for.
+func (m *Machine) finishIfOver() []Action {
+	if m.live > 0 || len(m.order) == 0 && !m.stopping {
+		return nil
+	}
+	var gone []string
+	for _, id := range m.order {
+		if p := m.procs[id]; p.Phase == GivenUp {
+			gone = append(gone, fmt.Sprintf("container %s: %s", id, p.LastError))
+		}
+	}
+	switch {
+	case m.failure != "":
+		return m.finish(Finish{Failed, m.failure, true}, false)
+	case len(gone) > 0:
+		return m.finish(Finish{Failed, strings.Join(gone, "; "), true}, false)
+	case m.stopping && m.stop.Killed:
+		return m.finish(Finish{Killed, m.stop.Reason, true}, false)
+	case m.stopping:
+		return m.finish(Finish{Succeeded, m.stop.Reason, true}, false)
+	default:
+		return m.finish(Finish{Succeeded, "", true}, false)
+	}
+}
+
+func (m *Machine) finish(f Finish, kill bool) []Action {
+	m.finished = true
+	var do []Action
+	if kill {
+		for _, id := range m.order {
+			if p := m.procs[id]; p.Phase == Running || p.Phase == Launching {
+				do = append(do, Kill{p.In.ID, p.In.Node})
+			}
+		}
+	}
+	return append(do, f)
+}
+
+// late answers events after the end: containers that still come are given back.
+func (m *Machine) late(e Event) []Action {
+	a, ok := e.(Allocated)
+	if !ok {
+		return nil
+	}
+	var do []Action
+	for _, c := range a.Containers {
+		do = append(do, Release{c.ID})
+	}
+	return do
+}
+
+// exitText says what an exit status means, with the first words of YARN's
+// diagnostics.
+func exitText(x Exit) string {
+	var what string
+	switch {
+	case x.Status == ExitAborted:
+		what = "its node was lost or released it"
+	case x.Status == ExitDisksFailed:
+		what = "the disks of its node failed"
+	case x.Status == ExitPreempted:
+		what = "preempted by the scheduler"
+	case x.Status == -103 || x.Status == -104:
+		what = "killed by YARN for using more memory than cluster-manager.container.memory.mb grants"
+	case x.Status == -1000:
+		what = "its package or files could not be brought to the node"
+	case x.Status == 137:
+		what = "killed by signal 9 (exit code 137)"
+	case x.Status > 128 && x.Status < 160:
+		what = fmt.Sprintf("ended by signal %d (exit code %d)", x.Status-128, x.Status)
+	default:
+		what = fmt.Sprintf("exit code %d", x.Status)
+	}
+	if d := firstLine(x.Diagnostics); d != "" {
+		what += ": " + d
+	}
+	return what
+}
+
+// firstLine is the first line of YARN's diagnostics that says something.
+func firstLine(s string) string {
+	lines := strings.Split(s, "\n")
+	i := slices.IndexFunc(lines, func(l string) bool { return strings.TrimSpace(l) != "" })
+	if i < 0 {
+		return ""
+	}
+	l := strings.TrimSpace(lines[i])
+	if len(l) > 300 {
+		l = l[:300] + "..."
+	}
+	return l
+}
