@@ -1,0 +1,216 @@
+// Package program finds the Go program that holds a job's tasks, builds it, and
+// asks it which tasks it has.
+//
+// It is not the package that is shipped to a cluster: see package pack, which
+// uses what is built here.
+package program
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Stock is the import path of the program that is used when a job names none
+// and no main package lies beside its properties file.
+const Stock = "heddle/cmd/run-container"
+
+// Program is where the user's code is.
+type Program struct {
+	// Dir is a folder with a Go main package; "" if Binary is set.
+	Dir string
+	// Binary is an executable that is there already.
+	Binary string
+	// Stock is true for the program that comes with Heddle.
+	Stock bool
+}
+
+// Find applies the rule of the contract: heddle.task.program (a folder or a
+// binary; a relative one lies beside the properties file), else the Go main
+// package beside the properties file, else the stock program. besideFile is the
+// folder of the properties file that set the key (or of the last one), "" if
+// there is none on this machine. installed is the folder of run-job's own
+// binary, where a package has the stock program beside it; checkout is the root
+// of a checkout of Heddle, "" in a package.
+func Find(setting, besideFile, installed, checkout string) (Program, error) {
+	if setting != "" {
+		path := setting
+		if !filepath.IsAbs(path) && besideFile != "" {
+			path = filepath.Join(besideFile, setting)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return Program{}, fmt.Errorf("heddle.task.program=%s: %s: %w; name a folder with a Go main package, or a binary", setting, path, reason(err))
+		}
+		if info.IsDir() {
+			if !isMain(path) {
+				return Program{}, fmt.Errorf("heddle.task.program=%s: %s holds no Go main package", setting, path)
+			}
+			return Program{Dir: path}, nil
+		}
+		if info.Mode()&0o111 == 0 {
+			return Program{}, fmt.Errorf("heddle.task.program=%s: %s is not executable; chmod +x it, or name a folder with a Go main package", setting, path)
+		}
+		abs, err := filepath.Abs(path)
+		return Program{Binary: abs}, err
+	}
+	if besideFile != "" && isMain(besideFile) {
+		return Program{Dir: besideFile}, nil
+	}
+	if binary := filepath.Join(installed, "run-container"); installed != "" && isExecutable(binary) {
+		return Program{Binary: binary, Stock: true}, nil
+	}
+	if checkout != "" {
+		return Program{Dir: filepath.Join(checkout, "cmd", "run-container"), Stock: true}, nil
+	}
+	return Program{}, errors.New("no program with tasks: set heddle.task.program to a folder with a Go main package, or to a binary")
+}
+
+// reason is the cause of a file error without its path, which the caller names.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func isExecutable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// isMain says if the folder holds a Go main package.
+func isMain(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if e.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err == nil && packageName(b) == "main" {
+			return true
+		}
+	}
+	return false
+}
+
+// packageName reads the name in the package clause of a Go file.
+func packageName(src []byte) string {
+	for line := range bytes.Lines(src) {
+		f := bytes.Fields(line)
+		if len(f) >= 2 && string(f[0]) == "package" {
+			return string(f[1])
+		}
+	}
+	return ""
+}
+
+// Target is what a program is built for.
+type Target struct {
+	// OS and Arch are GOOS and GOARCH; empty means this machine's.
+	OS, Arch string
+	// Strip leaves out symbols and debugging data, for packages.
+	Strip bool
+}
+
+// Build compiles the Go main package pkg (an import path or ".") of the module
+// that dir lies in into the file out, without cgo. Go's cache makes a second
+// build of the same code quick. What the compiler says goes to progress, and is
+// part of the error.
+func Build(ctx context.Context, dir, pkg, out string, t Target, progress io.Writer) error {
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return fmt.Errorf("build of %s: %w", pkg, err)
+	}
+	args := []string{"build", "-o", out}
+	if t.Strip {
+		args = append(args, "-trimpath", "-ldflags=-s -w")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if t.OS != "" {
+		cmd.Env = append(cmd.Env, "GOOS="+t.OS)
+	}
+	if t.Arch != "" {
+		cmd.Env = append(cmd.Env, "GOARCH="+t.Arch)
+	}
+	var said bytes.Buffer
+	cmd.Stderr = io.MultiWriter(&said, progress)
+	cmd.Stdout = cmd.Stderr
+	err := cmd.Run()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("build of %s: there is no go command on the PATH; install Go, or set heddle.task.program to a built binary", filepath.Join(dir, pkg))
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return fmt.Errorf("build of %s failed: %s", filepath.Join(dir, pkg), strings.TrimSpace(said.String()))
+}
+
+// Ready gives an executable of the program for this machine: the binary as it
+// is, or one built below cache.
+func (p Program) Ready(ctx context.Context, cache string, progress io.Writer) (string, error) {
+	if p.Binary != "" {
+		return p.Binary, nil
+	}
+	dir, err := filepath.Abs(p.Dir)
+	if err != nil {
+		return "", err
+	}
+	out, err := filepath.Abs(filepath.Join(cache, "programs", fileName(dir)))
+	if err != nil {
+		return "", err
+	}
+	return out, Build(ctx, dir, ".", out, Target{OS: runtime.GOOS, Arch: runtime.GOARCH}, progress)
+}
+
+// fileName makes a folder's path into a file's name, readable and its own.
+func fileName(dir string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '.':
+			return r
+		}
+		return '_'
+	}, dir), "_")
+}
+
+// Tasks asks a built program for the names of its tasks, sorted.
+func Tasks(ctx context.Context, binary string) ([]string, error) {
+	cmd := exec.CommandContext(ctx, binary, "--list-tasks")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%s --list-tasks: %w; a program of tasks ends its main in container.Main(...): %s", binary, err, firstLine(stderr.String()))
+	}
+	var answer struct {
+		Tasks []string `json:"tasks"`
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &answer); err != nil {
+		return nil, fmt.Errorf("%s --list-tasks did not answer in JSON (%w); a program of tasks ends its main in container.Main(...)", binary, err)
+	}
+	slices.Sort(answer.Tasks)
+	return answer.Tasks, nil
+}
+
+func firstLine(s string) string {
+	l, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	return l
+}
