@@ -1,0 +1,44 @@
+package config
+
+const sectionHeddle = "Heddle"
+
+// Keys of our own.
+var (
+	HeddleHome = declare(sectionHeddle, "heddle.home", word, ".heddle", spec{
+		doc: "Folder of what local runs keep: the embedded Kafka, logs, checkpoints in files. A relative one lies in the current folder.",
+	})
+	HeddleTaskProgram = declare(sectionHeddle, "heddle.task.program", word, "", spec{
+		doc: "The program with the tasks: a folder with a Go main package, or a binary. A relative one lies beside the properties file.",
+		def: "the Go main package beside the properties file, else the stock run-container",
+	})
+	HeddlePreload = declare(sectionHeddle, "heddle.preload.<system>.<stream...>", word, "", spec{
+		doc: "A file whose lines are appended to the stream at every start of run-job, bytes as they are. A relative one lies beside the properties file.",
+	})
+	HeddlePreloadKey = declare(sectionHeddle, "heddle.preload.key", word, "", spec{
+		doc: "Field of preloaded JSON lines whose value becomes the message's key.",
+		def: "messages without a key",
+	})
+	HeddlePreloadStreamKey = declare(sectionHeddle, "heddle.preload.key.<system>.<stream...>", word, "", spec{
+		doc: "The same for one stream.",
+		def: "heddle.preload.key",
+		els: []string{"heddle.preload.key"},
+	})
+	HeddleCoordinatorSecrets = declare(sectionHeddle, "heddle.coordinator.secrets", oneOf("none", "stream"), "none", spec{
+		doc: "Whether secrets are written to the coordinator stream, as Samza does: `stream` is needed to go back to Samza, and shows them to everyone who can read the topic.",
+	})
+	HeddleGuarantee = declare(sectionHeddle, "heddle.processing.guarantee", guarantee, "at-least-once", spec{
+		doc: "What happens to outputs after a crash: `at-least-once`, they may come twice.",
+	})
+)
+
+var guarantee = kind[string]{
+	name: "at-least-once",
+	parse: func(s string) (string, error) {
+		g, err := oneOf("at-least-once", "exactly-once").parse(s)
+		if err == nil && g == "exactly-once" {
+			return "", errNotYet
+		}
+		return g, err
+	},
+	format: func(s string) string { return s },
+}

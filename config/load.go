@@ -1,0 +1,238 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// LoadOptions says what Load reads.
+type LoadOptions struct {
+	// Paths are properties files in order, later ones win: paths, file:// URIs,
+	// http:// and https:// URLs.
+	Paths []string
+	// Overrides are "key=value" in order; they win over files. An empty value
+	// removes the key.
+	Overrides []string
+	// Client fetches URLs; nil: a client with a time-out of 30 s.
+	Client *http.Client
+}
+
+// Fetch limits.
+const (
+	fetchTimeout = 30 * time.Second
+	maxFileBytes = 16 << 20
+)
+
+// Load reads the layers and merges them: files in order, then overrides. A
+// later value wins; an empty one removes the key. The errors are of type
+// *Error, but for a server that cannot be reached.
+//
+// As Samza from 1.5 on does, a file named by job.config.loader.properties.path
+// in the overrides is read before all others.
+func Load(ctx context.Context, o LoadOptions) (Config, []Warning, error) {
+	over, err := parseOverrides(o.Overrides)
+	if err != nil {
+		return Config{}, nil, err
+	}
+	paths := slices.Clone(o.Paths)
+	if p, ok := over.Get("job.config.loader.properties.path"); ok {
+		paths = slices.Insert(paths, 0, p)
+	}
+	var c Config
+	var warnings []Warning
+	for _, p := range paths {
+		raw, err := readSource(ctx, o.Client, p)
+		if err != nil {
+			return Config{}, warnings, err
+		}
+		layer, w, err := Parse(p, raw)
+		warnings = append(warnings, w...)
+		if err != nil {
+			return Config{}, warnings, err
+		}
+		c = merge(c, layer)
+	}
+	return merge(c, over), warnings, nil
+}
+
+// Layer is one set of properties before they are merged; unlike a Config it
+// keeps keys with an empty value, which remove the key from what lies below.
+type Layer struct {
+	m map[string]property
+}
+
+// Get returns the key's value in this layer.
+func (l Layer) Get(key string) (string, bool) {
+	p, ok := l.m[key]
+	return p.value, ok
+}
+
+// Parse reads a properties file's bytes. source is the path or URI for
+// messages.
+func Parse(source string, raw []byte) (Layer, []Warning, error) {
+	entries, warnings, err := parseProperties(source, raw)
+	if err != nil {
+		return Layer{}, warnings, err
+	}
+	l := Layer{map[string]property{}}
+	for _, e := range entries {
+		l.m[e.key] = property{e.value, Origin{source, e.line}}
+	}
+	return l, warnings, nil
+}
+
+// ParseFile reads one file or URI as a Config of its own.
+func ParseFile(ctx context.Context, path string) (Config, []Warning, error) {
+	return Load(ctx, LoadOptions{Paths: []string{path}})
+}
+
+func merge(c Config, l Layer) Config {
+	n := make(map[string]property, len(c.m)+len(l.m))
+	for k, p := range c.m {
+		n[k] = p
+	}
+	for k, p := range l.m {
+		if p.value == "" {
+			delete(n, k)
+		} else {
+			n[k] = p
+		}
+	}
+	return Config{n}
+}
+
+func parseOverrides(kv []string) (Layer, error) {
+	l := Layer{map[string]property{}}
+	for _, s := range kv {
+		key, value, ok := strings.Cut(s, "=")
+		if key = strings.TrimSpace(key); !ok || key == "" {
+			return l, &Error{Origin: Origin{Source: OriginOverride}, Problem: fmt.Sprintf("expected key=value, not %s", quote(s))}
+		}
+		l.m[key] = property{value, Origin{Source: OriginOverride}}
+	}
+	return l, nil
+}
+
+// LocalPath returns the path of a plain path or a file URI (file:///x,
+// file:/x, file://localhost/x), and whether it is one.
+func LocalPath(pathOrURI string) (string, bool) {
+	if !strings.HasPrefix(pathOrURI, "file:") {
+		return pathOrURI, !strings.Contains(pathOrURI, "://")
+	}
+	u, err := url.Parse(pathOrURI)
+	switch {
+	case err != nil || u.Opaque != "":
+		return strings.TrimPrefix(pathOrURI, "file:"), true
+	case u.Host != "" && u.Host != "localhost":
+		// file://job.properties: two slashes and a relative path, as people write it.
+		return u.Host + u.Path, true
+	}
+	return u.Path, true
+}
+
+func readSource(ctx context.Context, client *http.Client, source string) ([]byte, error) {
+	if path, ok := LocalPath(source); ok {
+		return readLocal(source, path)
+	}
+	scheme, _, _ := strings.Cut(source, "://")
+	if scheme != "http" && scheme != "https" {
+		return nil, &Error{
+			Problem: fmt.Sprintf("cannot read %s: no way to read %s", source, quote(scheme)),
+			Hint:    "give a path, or a URI with file, http or https",
+		}
+	}
+	if client == nil {
+		client = &http.Client{Timeout: fetchTimeout}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
+	if err != nil {
+		return nil, &Error{Problem: fmt.Sprintf("cannot read %s: %v", source, err)}
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, &FetchError{URL: source, Err: err}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, &Error{Problem: fmt.Sprintf("cannot read %s: the server answered %s", source, resp.Status)}
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxFileBytes+1))
+	if err != nil {
+		return nil, &FetchError{URL: source, Err: err}
+	}
+	if len(raw) > maxFileBytes {
+		return nil, tooLarge(source)
+	}
+	return raw, nil
+}
+
+func readLocal(source, path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err == nil {
+		defer f.Close()
+		var raw []byte
+		if raw, err = io.ReadAll(io.LimitReader(f, maxFileBytes+1)); err == nil {
+			if len(raw) > maxFileBytes {
+				return nil, tooLarge(source)
+			}
+			return raw, nil
+		}
+	}
+	e := &Error{Problem: fmt.Sprintf("cannot read %s: %v", source, cause(err))}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		abs, _ := filepath.Abs(path)
+		e.Problem = fmt.Sprintf("the properties file %s does not exist", source)
+		e.Hint = "looked for " + abs
+	case errors.Is(err, syscall.EISDIR):
+		e.Problem = fmt.Sprintf("%s is a folder, not a properties file", source)
+	}
+	return nil, e
+}
+
+// cause is the system's own words, without the path that stands in the message
+// already.
+func cause(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func tooLarge(source string) error {
+	return &Error{Problem: fmt.Sprintf("%s is larger than %d MiB: it cannot be a properties file", source, maxFileBytes>>20)}
+}
+
+// FetchError: a properties file's server could not be reached (exit code 3).
+type FetchError struct {
+	URL string
+	Err error
+}
+
+// Error names the URL and the cause.
+func (e *FetchError) Error() string {
+	err := e.Err
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return fmt.Sprintf("cannot fetch the configuration %s: %v", e.URL, err)
+}
+
+// Unwrap returns the cause.
+func (e *FetchError) Unwrap() error { return e.Err }
+
+// ExitCode is 3: the contract's code for a service that cannot be reached.
+func (e *FetchError) ExitCode() int { return 3 }

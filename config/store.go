@@ -1,0 +1,127 @@
+package config
+
+import "time"
+
+const sectionStore = "Stores"
+
+// Keys of the stores. Stores resolves them.
+var (
+	StoreFactory = declare(sectionStore, "stores.<store...>.factory", named(KindStore), "", spec{
+		doc:  "The store's engine: `memory`, or `pebble` (Samza: RocksDB). A store exists if it has this key.",
+		kind: KindStore,
+	})
+	StoreKeySerde = declare(sectionStore, "stores.<store...>.key.serde", word, "", spec{
+		doc: "Serde of the store's keys.", def: "bytes as they are",
+	})
+	StoreMsgSerde = declare(sectionStore, "stores.<store...>.msg.serde", word, "", spec{
+		doc: "Serde of the store's values.", def: "bytes as they are",
+	})
+	StoreChangelog = declare(sectionStore, "stores.<store...>.changelog", word, "", spec{
+		doc: "Topic to which every change is written, and from which the store is restored: stream or system.stream. Without it, state is lost with the container.",
+	})
+	StoreChangelogReplication = declare(sectionStore, "stores.<store...>.changelog.replication.factor", integer(1), 2, spec{
+		doc: "Replicas of the changelog topic.",
+		def: "stores.default.changelog.replication.factor, else systems.<system>.default.stream.replication.factor, else 2, or the number of brokers if there are fewer",
+	})
+	StoreChangelogSetting = declare(sectionStore, "stores.<store...>.changelog.kafka.<setting...>", text, "", spec{
+		doc: "Kafka's topic settings of the changelog; they win over all others.", pass: true,
+	})
+	StoreChangelogDeleteRetention = declare(sectionStore, "stores.<store...>.changelog.delete.retention.ms", positive(millis), 24*time.Hour, spec{
+		doc: "Topic setting delete.retention.ms of the changelog; local state that is older is not used.",
+	})
+	StoreChangelogMinCompactionLag = declare(sectionStore, "stores.<store...>.changelog.min.compaction.lag.ms", positive(millis), 4*time.Hour, spec{
+		doc: "Topic setting min.compaction.lag.ms of the changelog, with task.transactional.state.restore.enabled.",
+		els: []string{"stores.default.changelog.min.compaction.lag.ms"},
+		def: "stores.default.changelog.min.compaction.lag.ms, else 14400000",
+	})
+	StoreChangelogMaxMessageBytes = declare(sectionStore, "stores.<store...>.changelog.max.message.bytes", byteCount(1), 1000012, spec{
+		doc: "Topic setting max.message.bytes of the changelog.",
+	})
+	StoreMaxMessageSize = declare(sectionStore, "stores.<store...>.changelog.max.message.size.bytes", byteCount(1), 1048576, spec{
+		doc: "Above this a record counts as large.",
+	})
+	StoreDisallowLarge = declare(sectionStore, "stores.<store...>.disallow.large.messages", boolean, false, spec{
+		doc: "Large records are an error before they are written.", status: NotYet,
+	})
+	StoreDropLarge = declare(sectionStore, "stores.<store...>.drop.large.messages", boolean, false, spec{
+		doc: "Large records are dropped and counted.", status: NotYet,
+	})
+	StoreCacheEntries = declare(sectionStore, "stores.<store...>.object.cache.size", integer(0), 1000, spec{
+		doc: "Entries of the store's cache of objects; 0: none.",
+	})
+	StoreWriteBatch = declare(sectionStore, "stores.<store...>.write.batch.size", integer(0), 500, spec{
+		doc: "Changed entries of the cache that are written together; 0: each at once.",
+	})
+	StoreTTL = declare(sectionStore, "stores.<store...>.rocksdb.ttl.ms", millis, -time.Millisecond, spec{
+		doc: "Entries expire; the changelog is then kept by time instead of compacted.", status: NotYet,
+	})
+	StoreSideInputs = declare(sectionStore, "stores.<store...>.side.inputs", list, nil, spec{
+		doc: "Streams from which the store is filled, instead of a changelog.", status: NotYet,
+	})
+	StoreSideInputsProcessor = declare(sectionStore, "stores.<store...>.side.inputs.processor.factory", word, "", spec{
+		doc: "Java class that turns side inputs into entries.", status: NotYet,
+	})
+	StoreAccessLog = declare(sectionStore, "stores.<store...>.accesslog.enabled", boolean, false, spec{
+		doc: "A sample of reads and writes goes to the topic <changelog>-access-log.", status: NotYet,
+	})
+	StoreAccessLogSampling = declare(sectionStore, "stores.<store...>.accesslog.sampling.ratio", integer(0), 50, spec{
+		doc: "Percentage of the sample.", status: NoEffectYet,
+	})
+	StoreBackupFactories = declare(sectionStore, "stores.<store...>.backup.factories", backupFactories, nil, spec{
+		doc: "How state is backed up; only the Kafka changelog is known.",
+		def: "the Kafka changelog, if there is one", els: []string{"stores.backup.factories"},
+	})
+	StoreRestoreFactories = declare(sectionStore, "stores.<store...>.restore.factories", backupFactories, nil, spec{
+		doc: "How state is restored; only the Kafka changelog is known.",
+		def: "the Kafka changelog, if there is one", els: []string{"stores.restore.factories"},
+	})
+	_ = declare(sectionStore, "stores.backup.factories", backupFactories, nil, spec{
+		doc: "The same for all stores.",
+	})
+	_ = declare(sectionStore, "stores.restore.factories", backupFactories, nil, spec{
+		doc: "The same for all stores.",
+	})
+	StoreDefaultReplication = declare(sectionStore, "stores.default.changelog.replication.factor", integer(1), 2, spec{
+		doc: "Replicas of changelog topics whose store sets none.",
+		def: "systems.<system>.default.stream.replication.factor, else 2, or the number of brokers if there are fewer",
+	})
+	StoreDefaultMinCompactionLag = declare(sectionStore, "stores.default.changelog.min.compaction.lag.ms", positive(millis), 4*time.Hour, spec{
+		doc: "min.compaction.lag.ms of changelog topics whose store sets none.",
+	})
+)
+
+// Keys that tune RocksDB.
+var (
+	StoreCacheBytes = declare(sectionStore, "stores.<store...>.container.cache.size.bytes", byteCount(0), 104857600, spec{
+		doc: "Block cache of the engine in a container, shared by its tasks.", status: NoEffectYet,
+	})
+	StoreWriteBufferBytes = declare(sectionStore, "stores.<store...>.container.write.buffer.size.bytes", byteCount(0), 33554432, spec{
+		doc: "Write buffer of the engine in a container, shared by its tasks.", status: NoEffectYet,
+	})
+	StoreCompression = declare(sectionStore, "stores.<store...>.rocksdb.compression", word, "snappy", spec{
+		doc: "Compression of blocks: snappy, zstd, lz4, none.", status: NoEffectYet,
+	})
+	StoreBlockBytes = declare(sectionStore, "stores.<store...>.rocksdb.block.size.bytes", byteCount(1), 4096, spec{
+		doc: "Size of a block.", status: NoEffectYet,
+	})
+	StoreWAL = declare(sectionStore, "stores.<store...>.rocksdb.wal.enabled", boolean, false, spec{
+		doc: "The engine writes a log of its own; otherwise the changelog alone makes state durable.", status: NoEffectYet,
+	})
+	_ = declare(sectionStore, "stores.<store...>.clean.on.container.start", boolean, false, spec{
+		doc: "Local state is dropped at start.", status: NoEffectYet,
+	})
+)
+
+// Keys that Samza knows and that have no meaning here.
+var _ = []Key[string]{
+	ignored(sectionStore, "stores.<store...>.rocksdb.compaction.style", "RocksDB's."),
+	ignored(sectionStore, "stores.<store...>.rocksdb.num.write.buffers", "RocksDB's."),
+	ignored(sectionStore, "stores.<store...>.rocksdb.compaction.max.background.compactions", "RocksDB's."),
+	ignored(sectionStore, "stores.<store...>.rocksdb.max.log.file.size.bytes", "RocksDB's."),
+	ignored(sectionStore, "stores.<store...>.rocksdb.keep.log.file.num", "RocksDB's."),
+	ignored(sectionStore, "stores.<store...>.rocksdb.metrics.list", "RocksDB's."),
+	ignored(sectionStore, "stores.<store...>.rocksdb.<setting...>", "RocksDB's."),
+	ignored(sectionStore, "stores.<store...>.leveldb.<setting...>", "LevelDB's."),
+	ignored(sectionStore, "stores.<store...>.samza.serialized.instance", "A Java object."),
+	ignored(sectionStore, "blob.store.<setting...>", "Samza's blob store backups."),
+}

@@ -1,0 +1,181 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// StoreConfig is what a configuration says of one store.
+type StoreConfig struct {
+	// Name is the store's.
+	Name string
+	// Engine is our name of it: "memory" or "pebble".
+	Engine string
+	// KeySerde and MsgSerde are names of serdes (Serde); empty: bytes as they
+	// are.
+	KeySerde, MsgSerde string
+	// Changelog is the topic that logs the store; the zero value: none.
+	Changelog SystemStream
+	// CacheEntries is the size of the cache of objects; 0: none.
+	CacheEntries int
+	// WriteBatch is the number of changed entries written together; 0: each at
+	// once.
+	WriteBatch int
+	// CacheBytes and WriteBufferBytes are the engine's, for the container, to
+	// be divided by its tasks.
+	CacheBytes, WriteBufferBytes int64
+	// TTL is the time after which entries expire; 0 or less: never.
+	TTL time.Duration
+	// MaxMessageSize is the size above which a record counts as large.
+	MaxMessageSize int64
+	// DisallowLarge and DropLarge say what happens to those.
+	DisallowLarge, DropLarge bool
+	// DeleteRetention is the changelog's delete.retention.ms, and the age above
+	// which local state is not used.
+	DeleteRetention time.Duration
+	// MinCompactionLag is the changelog's min.compaction.lag.ms with
+	// transactional restore.
+	MinCompactionLag time.Duration
+	// Topic holds the changelog topic's settings under Kafka's names, as Samza
+	// makes it. The replication factor is ReplicationFactor's.
+	Topic map[string]string
+}
+
+// Logged tells whether the store has a changelog.
+func (s StoreConfig) Logged() bool { return s.Changelog != SystemStream{} }
+
+// StoreNames returns the names of the stores, sorted: those that have a
+// factory.
+func StoreNames(c Config) []string {
+	var out []string
+	for _, key := range c.Keys() {
+		rest, ok := strings.CutPrefix(key, "stores.")
+		if name, isFactory := strings.CutSuffix(rest, ".factory"); ok && isFactory && name != "default" && !strings.HasSuffix(name, ".side.inputs.processor") {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// Stores returns every store, sorted by name.
+func Stores(c Config) ([]StoreConfig, error) {
+	var out []StoreConfig
+	for _, name := range StoreNames(c) {
+		s, err := store(c, name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func store(c Config, name string) (StoreConfig, error) {
+	var first error
+	s := StoreConfig{
+		Name:             name,
+		Engine:           read(&first, c, StoreFactory, name),
+		KeySerde:         read(&first, c, StoreKeySerde, name),
+		MsgSerde:         read(&first, c, StoreMsgSerde, name),
+		CacheEntries:     read(&first, c, StoreCacheEntries, name),
+		WriteBatch:       read(&first, c, StoreWriteBatch, name),
+		CacheBytes:       read(&first, c, StoreCacheBytes, name),
+		WriteBufferBytes: read(&first, c, StoreWriteBufferBytes, name),
+		TTL:              read(&first, c, StoreTTL, name),
+		MaxMessageSize:   read(&first, c, StoreMaxMessageSize, name),
+		DisallowLarge:    read(&first, c, StoreDisallowLarge, name),
+		DropLarge:        read(&first, c, StoreDropLarge, name),
+		DeleteRetention:  read(&first, c, StoreChangelogDeleteRetention, name),
+		MinCompactionLag: read(&first, c, StoreChangelogMinCompactionLag, name),
+	}
+	maxMessage := read(&first, c, StoreChangelogMaxMessageBytes, name)
+	changelog := read(&first, c, StoreChangelog, name)
+	if first != nil {
+		return s, first
+	}
+	var err error
+	if s.Changelog, err = changelogStream(c, StoreChangelog.Name(name), changelog); err != nil {
+		return s, err
+	}
+	if s.Logged() {
+		s.Topic = changelogTopic(c, s, maxMessage)
+	}
+	return s, nil
+}
+
+// read reads a key, and keeps the first error of several.
+func read[T any](first *error, c Config, k Key[T], params ...string) T {
+	v, err := k.Get(c, params...)
+	if err != nil && *first == nil {
+		*first = err
+	}
+	return v
+}
+
+// changelogStream reads "stream" or "system.stream". What stands before the
+// first dot is a system in Samza, whether there is such a one or not.
+func changelogStream(c Config, key, value string) (SystemStream, error) {
+	if value == "" {
+		return SystemStream{}, nil
+	}
+	if strings.Contains(value, ".") {
+		return resolveStream(c, key, value)
+	}
+	system, err := ChangelogSystem(c)
+	if err != nil {
+		return SystemStream{}, err
+	}
+	return Physical(c, system, value), nil
+}
+
+// changelogTopic gives the settings that Samza gives a changelog topic
+// (reference/samza.md 3.3).
+func changelogTopic(c Config, s StoreConfig, maxMessage int64) map[string]string {
+	t := map[string]string{
+		"cleanup.policy":    "compact",
+		"segment.bytes":     "536870912",
+		"max.message.bytes": strconv.FormatInt(maxMessage, 10),
+	}
+	if s.TTL > 0 {
+		t["cleanup.policy"] = "delete"
+		t["retention.ms"] = strconv.FormatInt(s.TTL.Milliseconds(), 10)
+	} else {
+		t["delete.retention.ms"] = strconv.FormatInt(s.DeleteRetention.Milliseconds(), 10)
+	}
+	if TaskTransactionalRestore.Of(c) {
+		t["min.compaction.lag.ms"] = strconv.FormatInt(s.MinCompactionLag.Milliseconds(), 10)
+	}
+	for k, p := range c.Subset("stores."+s.Name+".changelog.kafka.", true).m {
+		t[k] = strings.TrimSpace(p.value)
+	}
+	return t
+}
+
+// ContainerCount is the number of containers: job.autosizing.container.count
+// when autosizing is on, else job.container.count, else (on YARN) the old
+// yarn.container.count.
+func ContainerCount(c Config) (int, error) {
+	return autosized(c, JobAutosizingContainerCount, JobContainerCount)
+}
+
+// ContainerMemoryMB is the memory of a container in MiB, with autosizing.
+func ContainerMemoryMB(c Config) (int, error) {
+	return autosized(c, JobAutosizingMemory, ContainerMemory)
+}
+
+// ContainerCPUCores is the number of cores of a container, with autosizing.
+func ContainerCPUCores(c Config) (int, error) {
+	return autosized(c, JobAutosizingCores, ContainerCores)
+}
+
+func autosized(c Config, auto, own Key[int]) (int, error) {
+	on, err := JobAutosizing.Get(c)
+	if err != nil {
+		return 0, err
+	}
+	if on && auto.IsSet(c) {
+		return auto.Get(c)
+	}
+	return own.Get(c)
+}

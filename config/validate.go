@@ -1,0 +1,349 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ValidateKeys checks each key by itself: types, unknown keys, old spellings,
+// keys without meaning here, values that are not supported yet. It asks for no
+// key to be there, so that commands which need only a system can use it.
+func ValidateKeys(c Config) ([]Warning, error) {
+	v := validator{c: c, yarn: onYARN(c)}
+	v.keys()
+	return v.warnings, errors.Join(v.errs...)
+}
+
+// Validate checks a job's configuration as far as it can be known without a
+// service: everything of ValidateKeys; required keys; systems, serdes, stores
+// and streams that fit together. All faults are reported at once, as *Error
+// joined.
+func Validate(c Config) ([]Warning, error) {
+	v := validator{c: c, yarn: onYARN(c)}
+	v.keys()
+	v.job()
+	return v.warnings, errors.Join(v.errs...)
+}
+
+type validator struct {
+	c        Config
+	yarn     bool
+	warnings []Warning
+	errs     []error
+}
+
+func (v *validator) fail(err error) {
+	if err == nil {
+		return
+	}
+	// The same fault may be found by a key and by what uses it.
+	for _, e := range v.errs {
+		if e.Error() == err.Error() {
+			return
+		}
+	}
+	v.errs = append(v.errs, err)
+}
+
+func (v *validator) warn(key, format string, args ...any) {
+	v.warnings = append(v.warnings, Warning{Key: key, Origin: v.c.Origin(key), Text: fmt.Sprintf(format, args...)})
+}
+
+// ownSpaces are the first parts of the keys that we or Samza know; keys
+// outside are the user's own.
+var ownSpaces = []string{
+	"app", "cluster-manager", "heddle", "job", "metrics", "serializers", "stores", "streams", "systems", "task", "yarn",
+}
+
+func (v *validator) keys() {
+	var meaningless, later, old []string
+	for _, key := range v.c.Keys() {
+		if strings.HasPrefix(key, "yarn.") && !v.yarn {
+			continue
+		}
+		d, s := match(key)
+		if d == nil {
+			v.unknown(key)
+			continue
+		}
+		value, _ := v.c.Get(key)
+		switch d.Status {
+		case NoMeaning:
+			meaningless = append(meaningless, key)
+			continue
+		case NotYet:
+			if !d.isDefault(value) {
+				v.fail(errorAt(v.c, key, "remove the key", "known to Samza, not supported yet: %s", lowerFirst(firstSentence(d.Doc))))
+			}
+			continue
+		case NoEffectYet:
+			if !d.isDefault(value) {
+				later = append(later, key)
+			}
+		}
+		if s.old {
+			old = append(old, key)
+		}
+		if err := d.check(value); err != nil {
+			v.fail(typeError(v.c, key, value, err))
+		}
+	}
+	v.name("these keys have no meaning here and are ignored", meaningless)
+	v.name("these keys have no effect yet", later)
+	v.spellings(old)
+}
+
+// name warns once of several keys.
+func (v *validator) name(what string, keys []string) {
+	switch len(keys) {
+	case 0:
+	case 1:
+		v.warn(keys[0], "%s", strings.NewReplacer("these keys have", "this key has", "are ignored", "is ignored").Replace(what))
+	default:
+		v.warnings = append(v.warnings, Warning{Text: what + ": " + strings.Join(keys, ", ")})
+	}
+}
+
+// spellings warns once of keys in an old spelling, and of each that is set in
+// both.
+func (v *validator) spellings(old []string) {
+	var both []string
+	var pairs []string
+	for _, key := range old {
+		d, s := match(key)
+		now := d.pattern.fill(s.params(key))
+		if _, ok := v.c.Get(now); ok {
+			v.warn(key, "the old spelling of %s, which is set too and wins", now)
+			both = append(both, key)
+			continue
+		}
+		pairs = append(pairs, key+" is now "+now)
+	}
+	if len(pairs) > 0 {
+		v.warnings = append(v.warnings, Warning{Text: "old spellings, still read: " + strings.Join(pairs, ", ")})
+	}
+}
+
+// params are the names that stand in the placeholders' places.
+func (s spelling) params(key string) []string {
+	if s.re == nil {
+		return nil
+	}
+	return s.re.FindStringSubmatch(key)[1:]
+}
+
+func (v *validator) unknown(key string) {
+	space, _, dotted := strings.Cut(key, ".")
+	near := nearestKey(key)
+	own := dotted && slices.Contains(ownSpaces, space)
+	hint := ""
+	if near != "" {
+		hint = fmt.Sprintf("did you mean %s?", near)
+	}
+	switch {
+	case space == "heddle":
+		v.fail(errorAt(v.c, key, hint, "there is no such key"))
+	case own && near != "":
+		v.warn(key, "unknown; %s", hint)
+	case own:
+		v.warn(key, "unknown")
+	case near != "" && distance(key, near, 3) < 3:
+		// A key of the user's own, unless it is a slip of the pen.
+		v.warn(key, "unknown, and taken for a key of your own; %s", hint)
+	}
+}
+
+func (v *validator) job() {
+	_, err := Factory(v.c)
+	v.fail(err)
+	v.required(JobName.d, "a name for the job, such as job.name=clicks")
+	v.required(TaskClass.d, "the name under which the program registered its task")
+	v.required(TaskInputs.d, "the streams to read, such as task.inputs=kafka.clicks")
+	v.systems()
+	v.streams()
+	v.stores()
+	v.checkpoints()
+	v.rewriters()
+	v.reporters()
+	v.preloads()
+	_, err = ContainerCount(v.c)
+	v.fail(err)
+}
+
+func (v *validator) required(d *Decl, what string) {
+	if _, value, ok := d.lookup(v.c, nil); ok && strings.Trim(value, " ,\t") != "" {
+		return
+	}
+	key := d.Name
+	// A misspelt key is the likeliest reason for a missing one.
+	for _, k := range v.c.Keys() {
+		if known, _ := match(k); known == nil && nearestKey(k) == key {
+			what = fmt.Sprintf("%s: %s is set, was it meant?", what, k)
+		}
+	}
+	v.fail(errorAt(v.c, key, "", "not set; expected %s", what))
+}
+
+func (v *validator) systems() {
+	for _, s := range Systems(v.c) {
+		_, err := SystemKind(v.c, s)
+		v.fail(err)
+		if v.yarn && Embedded(v.c, s) {
+			key := SystemProducerBootstrap.Found(v.c, s)
+			v.fail(errorAt(v.c, key, "set the address of a Kafka that every node can reach",
+				"the embedded Kafka lives in one machine's processes; a job on YARN cannot use it"))
+		}
+		for _, k := range []Key[string]{SystemKeySerde, SystemMsgSerde} {
+			if name := k.Of(v.c, s); name != "" {
+				_, err := Serde(v.c, name, k.Name(s))
+				v.fail(err)
+			}
+		}
+	}
+	_, err := CoordinatorSystem(v.c)
+	v.fail(err)
+}
+
+func (v *validator) streams() {
+	_, err := Inputs(v.c)
+	v.fail(err)
+	if err != nil {
+		return
+	}
+	streams, err := Streams(v.c)
+	v.fail(err)
+	for _, s := range streams {
+		if _, err := SystemKind(v.c, s.System); err != nil {
+			v.fail(err)
+			continue
+		}
+		_, err = Serde(v.c, s.KeySerde, s.KeySerdeKey)
+		v.fail(err)
+		_, err = Serde(v.c, s.MsgSerde, s.MsgSerdeKey)
+		v.fail(err)
+	}
+}
+
+func (v *validator) stores() {
+	stores, err := Stores(v.c)
+	v.fail(err)
+	for _, s := range stores {
+		_, err := Serde(v.c, s.KeySerde, StoreKeySerde.Name(s.Name))
+		v.fail(err)
+		_, err = Serde(v.c, s.MsgSerde, StoreMsgSerde.Name(s.Name))
+		v.fail(err)
+		if lag := StoreChangelogSetting.Name(s.Name, "min.compaction.lag.ms"); TaskTransactionalRestore.Of(v.c) {
+			if _, ok := v.c.Get(lag); ok {
+				v.fail(errorAt(v.c, lag, "set "+StoreChangelogMinCompactionLag.Name(s.Name)+" instead",
+					"Samza refuses this spelling, because restoring depends on the value"))
+			}
+		}
+	}
+	names := StoreNames(v.c)
+	reported := map[string]bool{}
+	for _, key := range v.c.Keys() {
+		d, s := match(key)
+		if d == nil || d.Section != sectionStore || s.re == nil {
+			continue
+		}
+		name := s.params(key)[0]
+		if name == "default" || slices.Contains(names, name) || reported[name] {
+			continue
+		}
+		reported[name] = true
+		v.fail(errorAt(v.c, key, fmt.Sprintf("set %s=memory", StoreFactory.Name(name)),
+			"the store %s has no factory%s", quote(name), didYouMean(name, names)))
+	}
+}
+
+func (v *validator) checkpoints() {
+	name, err := TaskCheckpointFactory.Get(v.c)
+	v.fail(err)
+	switch {
+	case err != nil:
+	case name == "none":
+		v.warn(TaskCheckpointFactory.Name(), "checkpoints are off: after a restart every input starts at its default offset")
+	case name == "kafka":
+		_, err := CheckpointSystem(v.c)
+		v.fail(err)
+	}
+}
+
+func (v *validator) rewriters() {
+	for _, r := range JobConfigRewriters.Of(v.c) {
+		if !JobConfigRewriterClass.IsSet(v.c, r) {
+			v.fail(errorAt(v.c, JobConfigRewriters.Name(), "", "the rewriter %s has no class; set %s to one of %s",
+				quote(r), JobConfigRewriterClass.Name(r), strings.Join(names(KindRewriter), ", ")))
+		}
+	}
+}
+
+func (v *validator) reporters() {
+	for _, r := range MetricsReporters.Of(v.c) {
+		class, err := MetricsReporterClass.Get(v.c, r)
+		v.fail(err)
+		switch {
+		case err != nil:
+		case class == "":
+			v.fail(errorAt(v.c, MetricsReporters.Name(), "", "the reporter %s has no class; set %s to one of %s",
+				quote(r), MetricsReporterClass.Name(r), strings.Join(names(KindReporter), ", ")))
+		case class == "jmx":
+			v.warn(MetricsReporterClass.Name(r), "there is no JMX; the application master serves Prometheus text at /metrics")
+		case class == "snapshot":
+			_, err := resolveStream(v.c, MetricsReporterStream.Name(r), MetricsReporterStream.Of(v.c, r))
+			v.fail(err)
+		}
+	}
+}
+
+func (v *validator) preloads() {
+	for _, p := range Preloads(v.c) {
+		if _, err := SystemKind(v.c, p.Stream.System); err != nil {
+			v.fail(errorAt(v.c, p.ConfigKey, "", "the system %s is not defined; there are: %s",
+				quote(p.Stream.System), strings.Join(Systems(v.c), ", ")))
+		}
+	}
+}
+
+// Preload is a file whose lines are appended to a stream at every start.
+type Preload struct {
+	Stream SystemStream
+	// Path is the file's, as the key has it.
+	Path string
+	// KeyField is the field of JSON lines that becomes the key; may be empty.
+	KeyField string
+	// ConfigKey is the key that says so.
+	ConfigKey string
+}
+
+// Preloads returns heddle.preload.*, sorted by stream.
+func Preloads(c Config) []Preload {
+	var out []Preload
+	for _, key := range c.Keys() {
+		d, s := match(key)
+		if d != HeddlePreload.d {
+			continue
+		}
+		p := s.params(key)
+		path, _ := c.Get(key)
+		out = append(out, Preload{
+			Stream: Physical(c, p[0], p[1]), Path: strings.TrimSpace(path),
+			KeyField: HeddlePreloadStreamKey.Of(c, p[0], p[1]), ConfigKey: key,
+		})
+	}
+	return out
+}
+
+func firstSentence(s string) string {
+	first, _, _ := strings.Cut(s, ". ")
+	return strings.TrimSuffix(first, ".")
+}
+
+func lowerFirst(s string) string {
+	if s == "" || len(s) > 1 && s[1] >= 'A' && s[1] <= 'Z' {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}
