@@ -1,0 +1,119 @@
+package storage
+
+// entry is one key in the cache.
+type entry struct {
+	key string // as the key serde encodes it
+	// kept is the value, if it is one that nobody can change; otherwise raw
+	// holds its bytes. With neither, the key is known to be absent.
+	kept any
+	raw  []byte
+	// shared: raw was handed on and must not be written to.
+	shared bool
+	dirty  bool
+	// seen since the hand passed last.
+	seen bool
+
+	older, newer *entry
+	nextDirty    *entry
+}
+
+func (e *entry) absent() bool { return e.kept == nil && e.raw == nil }
+
+// cache holds entries by key, at most limit of them, and the list of those
+// that were changed, in the order of their first change (Samza: CachedStore).
+//
+// What goes when it is full is decided as in SIEVE: a hit only sets a mark, a
+// hand walks from the oldest to the newest entry, clears marks and takes the
+// first entry without one. That costs less per hit than a list in the order of
+// use and keeps what is used often.
+type cache struct {
+	limit          int // Unlimited: no bound
+	entries        map[string]*entry
+	oldest, newest *entry
+	hand           *entry
+
+	dirty, lastDirty *entry
+	dirtyCount       int
+}
+
+func newCache(limit int) *cache {
+	return &cache{limit: limit, entries: map[string]*entry{}}
+}
+
+func (c *cache) len() int { return len(c.entries) }
+
+// full tells if one has to go before another is added.
+func (c *cache) full() bool { return c.limit != Unlimited && len(c.entries) >= c.limit }
+
+// add puts in an entry for a key that is not there.
+func (c *cache) add(key string) *entry {
+	e := &entry{key: key, older: c.newest}
+	if c.newest != nil {
+		c.newest.newer = e
+	} else {
+		c.oldest = e
+	}
+	c.newest = e
+	c.entries[key] = e
+	return e
+}
+
+// victim is the entry that has to go next. It stays the same until it is
+// removed or marked.
+func (c *cache) victim() *entry {
+	e := c.hand
+	if e == nil {
+		e = c.oldest
+	}
+	for e != nil && e.seen {
+		e.seen = false
+		if e = e.newer; e == nil {
+			e = c.oldest
+		}
+	}
+	c.hand = e
+	return e
+}
+
+// remove takes out an entry that is not dirty.
+func (c *cache) remove(e *entry) {
+	if c.hand == e {
+		c.hand = e.newer
+	}
+	if e.older != nil {
+		e.older.newer = e.newer
+	} else {
+		c.oldest = e.newer
+	}
+	if e.newer != nil {
+		e.newer.older = e.older
+	} else {
+		c.newest = e.older
+	}
+	delete(c.entries, e.key)
+}
+
+// touch notes that e was changed.
+func (c *cache) touch(e *entry) {
+	if e.dirty {
+		return
+	}
+	e.dirty = true
+	c.dirtyCount++
+	if c.lastDirty != nil {
+		c.lastDirty.nextDirty = e
+	} else {
+		c.dirty = e
+	}
+	c.lastDirty = e
+}
+
+// clean forgets the list of changes.
+func (c *cache) clean() {
+	for e := c.dirty; e != nil; {
+		next := e.nextDirty
+		e.dirty, e.nextDirty = false, nil
+		e = next
+	}
+	c.dirty, c.lastDirty, c.dirtyCount = nil, nil, 0
+}

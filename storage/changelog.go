@@ -1,0 +1,47 @@
+package storage
+
+import (
+	"fmt"
+
+	"heddle/system"
+)
+
+// changelog is where the writes of one store are recorded (Samza:
+// LoggedStore): the key and the value as the engine has them, no value for a
+// delete, in the task's own partition.
+type changelog struct {
+	stream    system.StreamID
+	partition int32
+	out       system.Outbox
+}
+
+func (c *changelog) String() string {
+	return fmt.Sprintf("changelog %s, partition %d", c.stream, c.partition)
+}
+
+// write sends one record. Neither slice may be written to after that: the
+// outbox holds them until the record is acknowledged.
+func (c *changelog) write(key string, value []byte) error {
+	return c.out.Send(system.Record{Stream: c.stream.Stream, At: c.partition + 1, Key: bytesOf(key), Value: value})
+}
+
+// acked is the newest offset known to be written by this store; ok is false
+// if it wrote nothing yet.
+func (c *changelog) acked() (int64, bool) { return c.out.Acked(c.stream.Stream, c.partition) }
+
+// logged is an engine whose writes go to the changelog, too.
+type logged struct {
+	Engine
+	log *changelog
+}
+
+// Apply records the writes first: if the changelog refuses one, the engine has
+// none of them.
+func (l logged) Apply(batch []Write) error {
+	for _, w := range batch {
+		if err := l.log.write(w.Key, w.Value); err != nil {
+			return fmt.Errorf("write to the %v: %w", l.log, err)
+		}
+	}
+	return l.Engine.Apply(batch)
+}

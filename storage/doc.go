@@ -1,0 +1,21 @@
+// Package storage holds the state of tasks: ordered key-value stores that are
+// rebuilt from a changelog after a container is gone (Samza: StorageEngine,
+// ContainerStorageManager, samza-kv).
+//
+// A store is made of layers, each in a file of its own, from the task
+// downwards:
+//
+//	store.go      what the task sees: keys and values typed by serdes
+//	cache.go      a cache of values, and the list of changed keys: one write
+//	              per key and flush goes further down
+//	changelog.go  each write becomes a record of the changelog topic
+//	engine.go     what holds the bytes in order: memory.go
+//
+// A Set is all the stores of one task. Its life is Open, Restore, then for
+// each commit Flush, the outbox's Flush and Positions, and Close. What of the
+// changelog is replayed and what is undone at a restore is decided in plan.go,
+// by a function without I/O.
+//
+// The package does not know when to commit, nor what a checkpoint is; that is
+// the business of packages container and checkpoint.
+package storage

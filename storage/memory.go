@@ -1,0 +1,88 @@
+package storage
+
+import (
+	"unsafe"
+
+	"github.com/tidwall/btree"
+)
+
+// memory is an Engine that holds everything in a B-tree. A range works on a
+// copy that shares all nodes; a node is copied when it is first written to
+// after that.
+type memory struct {
+	tree btree.Map[string, string]
+}
+
+func newMemory() *memory { return &memory{} }
+
+func (m *memory) Get(dst []byte, key string) ([]byte, bool, error) {
+	v, ok := m.tree.Get(key)
+	if !ok {
+		return dst, false, nil
+	}
+	return append(dst, v...), true, nil
+}
+
+func (m *memory) Apply(batch []Write) error {
+	for _, w := range batch {
+		if w.Value == nil {
+			m.tree.Delete(w.Key)
+		} else {
+			m.tree.Set(w.Key, string(w.Value))
+		}
+	}
+	return nil
+}
+
+func (m *memory) Range(from, to string) Iterator {
+	return &memoryIterator{it: m.tree.Copy().Iter(), from: from, to: to}
+}
+
+func (m *memory) Close() error {
+	m.tree.Clear()
+	return nil
+}
+
+type memoryIterator struct {
+	it       btree.MapIter[string, string]
+	from, to string
+	started  bool
+	done     bool
+}
+
+func (i *memoryIterator) Next() bool {
+	if i.done {
+		return false
+	}
+	more := false
+	if i.started {
+		more = i.it.Next()
+	} else {
+		i.started = true
+		more = i.it.Seek(i.from)
+	}
+	i.done = !more || i.to != "" && i.it.Key() >= i.to
+	return !i.done
+}
+
+func (i *memoryIterator) Key() string { return i.it.Key() }
+
+func (i *memoryIterator) Value() []byte { return bytesOf(i.it.Value()) }
+
+func (i *memoryIterator) Err() error { return nil }
+
+func (i *memoryIterator) Close() error {
+	*i = memoryIterator{done: true}
+	return nil
+}
+
+// bytesOf is s as bytes that nobody may change. It is never nil.
+func bytesOf(s string) []byte {
+	if s == "" {
+		return []byte{}
+	}
+	return unsafe.Slice(unsafe.StringData(s), len(s))
+}
+
+// textOf is b as a string, for as long as nobody changes b.
+func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

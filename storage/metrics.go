@@ -1,0 +1,116 @@
+package storage
+
+import (
+	"time"
+
+	"heddle/task"
+)
+
+// counts are kept by the task's goroutine and published at each flush, so that
+// a call costs no more than an addition.
+type counts struct {
+	gets, puts, deletes, ranges, alls, flushes int64 // by the task
+	hits                                       int64 // answered by the cache
+	batches, batched                           int64 // writes of the cache, and their keys
+	engineGets, enginePuts, engineDeletes      int64
+	bytesRead, bytesWritten                    int64
+}
+
+// Samza's groups.
+const (
+	groupEngine = "org.apache.samza.storage.kv.KeyValueStorageEngineMetrics"
+	groupBytes  = "org.apache.samza.storage.kv.KeyValueStoreMetrics"
+	groupLogged = "org.apache.samza.storage.kv.LoggedStoreMetrics"
+	groupCached = "org.apache.samza.storage.kv.CachedStoreMetrics"
+)
+
+type storeMetrics struct {
+	counters []published
+	flush    task.Timer
+
+	entries, dirty             task.Gauge // nil without a cache
+	restored, restoredBytes    task.Counter
+	trimmed                    task.Counter
+	putAllDirtyEntriesPerBatch task.Gauge
+}
+
+type published struct {
+	counter task.Counter
+	value   func(*counts) int64
+	last    int64
+}
+
+// newStoreMetrics registers under Samza's names, "<store>-puts" and so on.
+func newStoreMetrics(r task.Metrics, spec Spec) *storeMetrics {
+	if r == nil {
+		return nil
+	}
+	name := func(n string) string { return spec.Name + "-" + n }
+	m := &storeMetrics{
+		flush:         r.Timer(groupEngine, name("flush-ns")),
+		restored:      r.Counter(groupEngine, name("restored-messages")),
+		restoredBytes: r.Counter(groupEngine, name("restored-bytes")),
+		trimmed:       r.Counter(groupEngine, name("trimmed-messages")),
+	}
+	add := func(group, n string, value func(*counts) int64) {
+		m.counters = append(m.counters, published{counter: r.Counter(group, name(n)), value: value})
+	}
+	add(groupEngine, "gets", func(c *counts) int64 { return c.gets })
+	add(groupEngine, "puts", func(c *counts) int64 { return c.puts })
+	add(groupEngine, "deletes", func(c *counts) int64 { return c.deletes })
+	add(groupEngine, "ranges", func(c *counts) int64 { return c.ranges })
+	add(groupEngine, "alls", func(c *counts) int64 { return c.alls })
+	add(groupEngine, "flushes", func(c *counts) int64 { return c.flushes })
+	add(groupBytes, "gets", func(c *counts) int64 { return c.engineGets })
+	add(groupBytes, "puts", func(c *counts) int64 { return c.enginePuts })
+	add(groupBytes, "deletes", func(c *counts) int64 { return c.engineDeletes })
+	add(groupBytes, "bytes-read", func(c *counts) int64 { return c.bytesRead })
+	add(groupBytes, "bytes-written", func(c *counts) int64 { return c.bytesWritten })
+	if spec.Logged() {
+		add(groupLogged, "puts", func(c *counts) int64 { return c.enginePuts })
+		add(groupLogged, "deletes", func(c *counts) int64 { return c.engineDeletes })
+	}
+	if spec.CacheEntries != 0 {
+		add(groupCached, "gets", func(c *counts) int64 { return c.gets })
+		add(groupCached, "puts", func(c *counts) int64 { return c.puts })
+		add(groupCached, "deletes", func(c *counts) int64 { return c.deletes })
+		add(groupCached, "cache-hits", func(c *counts) int64 { return c.hits })
+		add(groupCached, "flushes", func(c *counts) int64 { return c.flushes })
+		m.entries = r.Gauge(groupCached, name("cache-size"))
+		m.dirty = r.Gauge(groupCached, name("dirty-count"))
+		m.putAllDirtyEntriesPerBatch = r.Gauge(groupCached, name("put-all-dirty-entries-batch-size"))
+	}
+	return m
+}
+
+// publish brings the metrics up to the counts.
+func (st *opened) publish(flush time.Duration) {
+	m := st.metrics
+	if m == nil {
+		return
+	}
+	m.flush.Observe(flush)
+	for i := range m.counters {
+		c := &m.counters[i]
+		if v := c.value(&st.count); v != c.last {
+			c.counter.Add(v - c.last)
+			c.last = v
+		}
+	}
+	if st.cache != nil {
+		m.entries.Set(float64(st.cache.len()))
+		m.dirty.Set(float64(st.cache.dirtyCount))
+		if st.count.batches > 0 {
+			m.putAllDirtyEntriesPerBatch.Set(float64(st.count.batched / st.count.batches))
+		}
+	}
+}
+
+func (st *opened) restored(records, bytes, undone int64) {
+	if st.metrics == nil {
+		return
+	}
+	st.metrics.restored.Add(records)
+	st.metrics.restoredBytes.Add(bytes)
+	st.metrics.trimmed.Add(undone)
+}
