@@ -29,6 +29,13 @@ var serdes = map[string]task.Serde{
 	"json":       JSON{},
 }
 
+// others are further names that config resolves to or takes.
+var others = map[string]string{
+	"int":                 "integer",
+	"metrics-snapshot":    "json",
+	"metrics-snapshot-v2": "json",
+}
+
 // classes are Samza's factories and serdes, without their package
 // org.apache.samza.serializers and the ending "Factory".
 var classes = map[string]string{
@@ -59,6 +66,9 @@ func Names() []string {
 // out). The error lists the names there are.
 func New(name string) (task.Serde, error) {
 	if s, ok := serdes[name]; ok {
+		return s, nil
+	}
+	if s, ok := serdes[others[name]]; ok {
 		return s, nil
 	}
 	class := strings.TrimPrefix(name, "org.apache.samza.serializers.")

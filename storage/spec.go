@@ -3,6 +3,7 @@ package storage
 import (
 	"time"
 
+	"heddle/config"
 	"heddle/system"
 )
 
@@ -28,8 +29,9 @@ type Spec struct {
 	// without waiting for a commit (stores.NAME.write.batch.size); 0 and 1: each
 	// at once; Unlimited: all at the commit.
 	WriteBatch int
-	// Topic says how the changelog's topic is made.
-	Topic TopicSpec
+	// Topic holds the settings with which the changelog's topic is made, under
+	// Kafka's names.
+	Topic map[string]string
 	// Policy decides how far the store is restored.
 	Policy Policy
 }
@@ -37,26 +39,39 @@ type Spec struct {
 // Logged tells if the store has a changelog.
 func (s Spec) Logged() bool { return s.Changelog != system.StreamID{} }
 
-// TopicSpec holds what the settings of a changelog's topic are made of.
-type TopicSpec struct {
-	// ReplicationFactor is stores.NAME.changelog.replication.factor and what
-	// stands in for it; 0 if nobody set one.
-	ReplicationFactor int
-	// DeleteRetention is stores.NAME.changelog.delete.retention.ms.
-	DeleteRetention time.Duration
-	// MaxMessageBytes is stores.NAME.changelog.max.message.bytes.
-	MaxMessageBytes int
-	// TTL is stores.NAME.rocksdb.ttl.ms; 0 and less: none.
-	TTL time.Duration
-	// Overrides are stores.NAME.changelog.kafka.*.
-	Overrides map[string]string
-}
+// DefaultMinCompactionLag is Samza's min.compaction.lag.ms of changelogs.
+const DefaultMinCompactionLag = 4 * time.Hour
 
-// Defaults of Samza, for a Spec made by hand.
-const (
-	DefaultDeleteRetention  = 24 * time.Hour
-	DefaultMinCompactionLag = 4 * time.Hour
-	DefaultMaxMessageBytes  = 1000012
-	DefaultCacheEntries     = 1000
-	DefaultWriteBatch       = 500
-)
+// Specs gives the stores that a configuration describes, sorted by name.
+//
+// Where Samza's keys for the cache are not set (object.cache.size,
+// write.batch.size), a store whose engine is in memory caches everything and
+// writes each changed key once a commit: a bound would save no memory, and
+// cost records in the changelog.
+func Specs(c config.Config) ([]Spec, error) {
+	stores, err := config.Stores(c)
+	if err != nil {
+		return nil, err
+	}
+	specs := make([]Spec, len(stores))
+	for i, s := range stores {
+		specs[i] = Spec{
+			Name: s.Name, Engine: s.Engine, KeySerde: s.KeySerde, ValueSerde: s.MsgSerde,
+			Changelog:    system.StreamID(s.Changelog),
+			CacheEntries: s.CacheEntries, WriteBatch: s.WriteBatch,
+			Topic: s.Topic,
+			Policy: Policy{
+				ToNewest:         !config.TaskTransactionalRestore.Of(c),
+				DropExisting:     !config.TaskTransactionalRetain.Of(c),
+				MinCompactionLag: s.MinCompactionLag,
+			},
+		}
+		if !config.StoreCacheEntries.IsSet(c, s.Name) {
+			specs[i].CacheEntries = Unlimited
+		}
+		if !config.StoreWriteBatch.IsSet(c, s.Name) {
+			specs[i].WriteBatch = Unlimited
+		}
+	}
+	return specs, nil
+}

@@ -1,0 +1,97 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"heddle/config"
+	"heddle/system"
+)
+
+// Topic is the changelog of one store, as it has to be.
+type Topic struct {
+	Store  string
+	System string
+	system.StreamSpec
+}
+
+// ChangelogTopics gives the topics that the logged stores need. partitions is
+// the largest changelog partition of any task plus one; brokers is the number
+// of brokers by system, for replication factors that nobody set.
+func ChangelogTopics(c config.Config, specs []Spec, partitions int32, brokers map[string]int) ([]Topic, error) {
+	var topics []Topic
+	for _, s := range specs {
+		if !s.Logged() {
+			continue
+		}
+		replicas, err := config.ReplicationFactor(c, config.ForChangelog(s.Changelog.System, s.Name), brokers[s.Changelog.System])
+		if err != nil {
+			return nil, err
+		}
+		topics = append(topics, Topic{s.Name, s.Changelog.System, system.StreamSpec{
+			Name: s.Changelog.Stream, Partitions: partitions, ReplicationFactor: replicas, Settings: s.Topic,
+		}})
+	}
+	return topics, nil
+}
+
+// Check compares a topic that exists with what it has to be. The error says
+// what would go wrong and the way out; the warning is about what may be meant
+// so.
+func (t Topic) Check(info system.StreamInfo) (warning string, err error) {
+	if info.Partitions != t.Partitions {
+		return "", fmt.Errorf("the changelog %s.%s of store %q has %d partitions, but the job's tasks need %d: delete the topic (the state is lost) or name another in stores.%s.changelog",
+			t.System, t.Name, t.Store, info.Partitions, t.Partitions, t.Store)
+	}
+	want := t.Settings["cleanup.policy"]
+	has, set := info.Settings["cleanup.policy"]
+	switch {
+	case !strings.Contains(want, "compact") || strings.Contains(has, "compact"):
+		return "", nil
+	case set:
+		return "", fmt.Errorf("the changelog %s.%s of store %q has cleanup.policy=%s, so that state would be dropped by age: set it to %s with Kafka's tools, or name another topic in stores.%s.changelog",
+			t.System, t.Name, t.Store, has, want, t.Store)
+	}
+	return fmt.Sprintf("the changelog %s.%s of store %q has no cleanup.policy of its own; unless the broker's default is %s, state will be dropped by age",
+		t.System, t.Name, t.Store, want), nil
+}
+
+// Create makes the changelogs that do not exist and checks those that do. It
+// may run at the same time somewhere else. The warnings are Check's.
+func Create(ctx context.Context, systems map[string]system.System, topics []Topic) (warnings []string, err error) {
+	for _, t := range topics {
+		w, err := create(ctx, systems[t.System], t)
+		if err != nil {
+			return warnings, fmt.Errorf("changelog of store %q: %w", t.Store, err)
+		}
+		if w != "" {
+			warnings = append(warnings, w)
+		}
+	}
+	return warnings, nil
+}
+
+func create(ctx context.Context, sys system.System, t Topic) (warning string, err error) {
+	if sys == nil {
+		return "", fmt.Errorf("system %q is not configured; set systems.%s.samza.factory", t.System, t.System)
+	}
+	admin, err := sys.Admin()
+	if err != nil {
+		return "", err
+	}
+	for first := true; ; first = false {
+		infos, err := admin.Describe(ctx, t.Name)
+		if err != nil {
+			return "", err
+		}
+		if info, ok := infos[t.Name]; ok {
+			return t.Check(info)
+		}
+		err = admin.Create(ctx, t.StreamSpec)
+		if !first || err == nil || !errors.Is(err, system.ErrExists) {
+			return "", err
+		}
+	}
+}
