@@ -3,6 +3,7 @@ package grid
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Daemons of the grid by the names bin/grid.sh has for them; the NodeManagers are "nm1", "nm2", ...
@@ -147,7 +149,9 @@ func (g *Grid) script(t testing.TB, args ...string) []byte {
 		t.Fatal(`GRID_HOME is not set: eval "$(bin/grid.sh env)"`)
 	}
 	// Not the test's context: clean-up runs after it has ended.
-	cmd := exec.Command(filepath.Join(Checkout(), "bin", "grid.sh"), args...)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(Checkout(), "bin", "grid.sh"), args...)
 	cmd.Env = append(os.Environ(), "GRID_HOME="+g.Home, "GRID_PORTS=")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

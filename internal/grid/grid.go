@@ -2,6 +2,7 @@ package grid
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"net/url"
@@ -51,7 +52,7 @@ func Use(t testing.TB, parts ...Part) *Grid {
 		t.Skip(message)
 	}
 	for _, part := range parts {
-		if err := g.answers(part); err != nil {
+		if err := g.answers(t.Context(), part); err != nil {
 			t.Fatalf("the grid named by the environment does not answer (bin/grid.sh status says more): %v", err)
 		}
 	}
@@ -95,7 +96,7 @@ func (g *Grid) missing(parts []Part) string {
 var answered sync.Map
 
 // answers reports why a part of the grid cannot be reached.
-func (g *Grid) answers(part Part) error {
+func (g *Grid) answers(ctx context.Context, part Part) error {
 	address := g.KafkaAddress
 	switch part {
 	case HDFS:
@@ -114,7 +115,7 @@ func (g *Grid) answers(part Part) error {
 		}
 		hostPort = u.Host
 	}
-	conn, err := net.DialTimeout("tcp", hostPort, 5*time.Second)
+	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", hostPort)
 	if err != nil {
 		return fmt.Errorf("%s: %w", part, err)
 	}

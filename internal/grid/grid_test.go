@@ -57,7 +57,7 @@ func TestRealGridRestartsADaemon(t *testing.T) {
 	g := Use(t)
 	before := len(g.Applications(t))
 	g.Stop(t, RM)
-	if g.answers(HDFS) != nil {
+	if g.answers(t.Context(), HDFS) != nil {
 		t.Error("HDFS went with the ResourceManager")
 	}
 	g.Start(t, RM)

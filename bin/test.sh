@@ -1,0 +1,307 @@
+#!/usr/bin/env bash
+# The one command that tests all of it; .ci/run calls it, too.
+set -u -o pipefail
+
+CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$CHECKOUT" || exit 1
+
+usage() {
+  cat <<'HELP'
+usage: bin/test.sh [--short|--unit|--grid] [--fuzz TIME] [--lint] [--running] [--keep]
+
+Checks format, vets, builds and tests everything, fuzzes the decoders, and runs the integration
+tests against a real Kafka, HDFS and YARN, which it starts on free ports and stops again.
+
+  --short      format, vet, build and the quick unit tests
+  --unit       all that needs no Java: --short, the race detector, fuzzing, lint
+  --grid       only the integration tests on the real grid
+  --fuzz TIME  how long each fuzz test runs, such as 60s; 0 for not at all (default: 60s with
+               CI=true, else 5s)
+  --lint       build the linters if they are missing (2 minutes, once); without it they run only
+               if they are there, or with CI=true
+  --running    use the grid that the environment names (eval "$(bin/grid.sh env)")
+  --keep       leave the grid running afterwards, and say where
+
+Without Java or Maven the integration tests are skipped, which the summary says; with CI=true that
+is a failure. What a failed integration test leaves to look at is kept in build/grid-logs.
+Ends with 0 if everything passed, 1 if something failed, 2 for wrong usage, 3 if Go is missing.
+
+example: bin/test.sh --short
+HELP
+}
+
+CI=${CI:-}
+FUZZ=5s
+LINT=0
+if [[ $CI == true ]]; then FUZZ=60s LINT=1; fi
+PARTS='short unit grid'
+RUNNING=0
+KEEP=0
+while (($#)); do
+  case $1 in
+    --short) PARTS=short ;;
+    --unit) PARTS='short unit' ;;
+    --grid) PARTS=grid ;;
+    --fuzz)
+      (($# >= 2)) || { echo "test: --fuzz needs a time, such as 60s" >&2; exit 2; }
+      FUZZ=$2
+      shift
+      ;;
+    --fuzz=*) FUZZ=${1#*=} ;;
+    --lint) LINT=1 ;;
+    --running) RUNNING=1 ;;
+    --keep) KEEP=1 ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      echo "test: unknown option $1; bin/test.sh --help lists them" >&2
+      exit 2
+      ;;
+  esac
+  shift
+done
+if ! [[ $FUZZ =~ ^(0|[0-9]+[smh])$ ]]; then
+  echo "test: --fuzz takes a time such as 60s or 2m, not '$FUZZ'" >&2
+  exit 2
+fi
+if ! command -v go >/dev/null; then
+  echo "test: Go is missing: install Go 1.26 or newer (https://go.dev/dl)" >&2
+  exit 3
+fi
+. tools/versions.sh
+
+TOOLS=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/heddle-tools
+# The environment's Go settings hold, but a checkout without git's data must build, too.
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
+export CGO_ENABLED=0
+
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/heddle-test.XXXXXX") || exit 1
+GRID_STARTED=''
+SUMMARY=()
+FAILED=0
+
+clean_up() {
+  local status=$?
+  trap - EXIT
+  if [[ -n $GRID_STARTED ]]; then
+    if ((KEEP)); then
+      echo "test: the grid goes on; stop it with: bin/grid.sh clean --dir $WORK/grid" >&2
+      exit $status
+    fi
+    bin/grid.sh clean --dir "$WORK/grid" >/dev/null 2>"$WORK/clean.log" || cat "$WORK/clean.log" >&2
+  fi
+  rm -rf "$WORK"
+  exit $status
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# note RESULT NAME DETAIL: a line of the summary.
+note() { SUMMARY+=("$(printf '%-8s %-12s %s' "$1" "$2" "${3:-}")"); }
+
+# step NAME COMMAND...: runs it, shows its output, and notes how it ended.
+step() {
+  local name=$1 began=$SECONDS
+  shift
+  printf '\n== %s\n' "$name"
+  if "$@"; then
+    note passed "$name" "$((SECONDS - began)) s${DETAIL:+, $DETAIL}"
+  else
+    note FAILED "$name" "$((SECONDS - began)) s${DETAIL:+, $DETAIL}"
+    FAILED=1
+  fi
+  DETAIL=''
+}
+DETAIL=''
+
+# skip NAME WHY: with CI=true a failure.
+skip() {
+  printf '\n== %s: skipped: %s\n' "$1" "$2"
+  if [[ $CI == true ]]; then
+    note FAILED "$1" "skipped, which CI=true does not allow: $2"
+    FAILED=1
+  else
+    note skipped "$1" "$2"
+  fi
+}
+
+check_format() {
+  local files script
+  files=$(find . -name '*.go' -not -path './.*/*' -not -path './build/*' -print0 | xargs -0 gofmt -l) || return 1
+  if [[ -n $files ]]; then
+    printf 'not formatted (gofmt -w them):\n%s\n' "$files"
+    return 1
+  fi
+  for script in bin/*.sh deploy/grid/lib/*.sh tools/*.sh .ci/run; do
+    bash -n "$script" || return 1
+  done
+}
+
+vet() { go vet ./... && go vet -tags grid ./...; }
+
+# A laptop may be a Mac; the cluster's machines are Linux on either processor.
+build() {
+  go build ./... || return 1
+  if [[ $CI == true ]]; then
+    GOOS=darwin GOARCH=arm64 go build ./... && GOOS=linux GOARCH=arm64 go build ./...
+  fi
+}
+
+race() {
+  CGO_ENABLED=1 go test -race -short -timeout 15m ./...
+}
+
+# fuzz_targets: "PACKAGE FUZZTEST" of each.
+fuzz_targets() {
+  go test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[++n] = $1 } /^ok/ { for (i = 1; i <= n; i++) print $2, names[i]; n = 0 } /^FAIL|^---/ { bad = 1 } END { exit bad }'
+}
+
+fuzz_one() {
+  local package=$1 name=$2 log=$WORK/fuzz.$2.${1//\//.}
+  if go test -run '^$' -fuzz "^$name\$" -fuzztime "$FUZZ" -parallel 1 "$package" >"$log" 2>&1; then
+    tail -n 3 "$log" | grep -m 1 'fuzz: elapsed' | sed "s,^fuzz:,$package $name:,"
+  elif ! grep -q 'Failing input written' "$log" && grep -q '^ *context deadline exceeded$' "$log"; then
+    # Go before 1.27 now and then takes the end of the time for a failure (go.dev/issue/75804).
+    echo "$package $name: no failing input"
+  else
+    sed "s,^,$package $name: ," "$log"
+    return 1
+  fi
+}
+
+# Two at a time, one worker each: as many as the smallest machine has cores.
+fuzz() {
+  local targets package name bad=0 count=0
+  targets=$(fuzz_targets) || return 1
+  while read -r package name; do
+    [[ -n $package ]] || continue
+    while (($(jobs -rp | wc -l) >= 2)); do
+      wait -n || bad=1
+    done
+    fuzz_one "$package" "$name" &
+    count=$((count + 1))
+  done <<<"$targets"
+  while [[ -n $(jobs -p) ]]; do
+    wait -n || bad=1
+  done
+  DETAIL="$count fuzz tests, $FUZZ each"
+  return $bad
+}
+
+# tool NAME PACKAGE VERSION: builds it into the cache unless it is there; its path is in $TOOL.
+tool() {
+  TOOL=$TOOLS/$1-$3
+  if [[ -x $TOOL ]]; then return 0; fi
+  ((LINT)) || return 1
+  echo "building $1 $3 ..."
+  mkdir -p "$TOOLS"
+  if ! GOBIN=$WORK/bin go install "$2@$3" >"$WORK/tool.log" 2>&1; then
+    cat "$WORK/tool.log"
+    return 1
+  fi
+  mv "$WORK/bin/$1" "$TOOL"
+}
+
+lint() {
+  if ! tool golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint "$GOLANGCI_LINT_VERSION"; then
+    return 1
+  fi
+  "$TOOL" run --build-tags grid ./...
+}
+
+# govulncheck asks vuln.go.dev. Where that cannot be reached nothing can be said, which is no failure.
+vulnerabilities() {
+  local status
+  tool govulncheck golang.org/x/vuln/cmd/govulncheck "$GOVULNCHECK_VERSION" || return 1
+  "$TOOL" ./... >"$WORK/vuln.log" 2>&1
+  status=$?
+  cat "$WORK/vuln.log"
+  if ((status)) && grep -qiE 'vuln\.go\.dev.*(no such host|lookup|refused|timeout|unreachable|dial|i/o|Forbidden|Bad Gateway|status)|fetching vulnerabilities' "$WORK/vuln.log"; then
+    DETAIL='could NOT run: the database at vuln.go.dev cannot be reached'
+    return 0
+  fi
+  return $status
+}
+
+# grid_packages: those that have tests with the build tag grid.
+grid_packages() {
+  local format='{{.ImportPath}} {{.TestGoFiles}} {{.XTestGoFiles}}'
+  comm -13 <(go list -f "$format" ./... | sort) <(go list -tags grid -f "$format" ./... | sort) | cut -d ' ' -f 1
+}
+
+grid_tests() {
+  local packages status=0 dir
+  packages=$(grid_packages) || return 1
+  if [[ -z $packages ]]; then
+    echo "no package has integration tests"
+    return 1
+  fi
+  if ((RUNNING == 0)); then
+    GRID_STARTED=1
+    unset GRID_HOME HADOOP_CONF_DIR YARN_CONF_DIR KAFKA_BOOTSTRAP_SERVERS
+    bin/grid.sh start --dir "$WORK/grid" --ports free || return 1
+    eval "$(bin/grid.sh env --dir "$WORK/grid")"
+  fi
+  # One package at a time: they share the grid, and stop parts of it.
+  # shellcheck disable=SC2086
+  go test -tags grid -p 1 -count 1 -timeout 25m $packages || status=1
+  if ((status)) && [[ -n $GRID_STARTED ]]; then
+    rm -rf build/grid-logs
+    mkdir -p build/grid-logs
+    cp "$WORK"/grid/logs/* build/grid-logs/
+    for dir in "$WORK"/grid/nm*; do
+      mkdir -p "build/grid-logs/${dir##*/}"
+      cp -r "$dir/logs/." "build/grid-logs/${dir##*/}/"
+    done
+    echo "the logs of the grid and of its containers are in build/grid-logs"
+  fi
+  return $status
+}
+
+if [[ $PARTS == *short* ]]; then
+  step format check_format
+  step vet vet
+  step build build
+  if [[ $PARTS == short ]]; then
+    step unit go test -short -timeout 10m ./...
+  else
+    step unit go test -timeout 15m ./...
+  fi
+fi
+if [[ $PARTS == *unit* ]]; then
+  if command -v "${CC:-gcc}" >/dev/null || command -v clang >/dev/null; then
+    step race race
+  else
+    # Not a failure with CI=true: the detector needs a C compiler, which nothing else here does.
+    note 'NOT RUN' race 'no C compiler (Debian: apt-get install gcc)'
+  fi
+  if [[ $FUZZ != 0 ]]; then step fuzz fuzz; fi
+  for name in lint vulnerabilities; do
+    if [[ $name == lint ]]; then TOOL=$TOOLS/golangci-lint-$GOLANGCI_LINT_VERSION; else TOOL=$TOOLS/govulncheck-$GOVULNCHECK_VERSION; fi
+    if ((LINT)) || [[ -x $TOOL ]]; then
+      step $name $name
+    else
+      skip $name 'not built yet: bin/test.sh --lint builds it'
+    fi
+  done
+fi
+if [[ $PARTS == *grid* ]]; then
+  if ((RUNNING)) || { command -v mvn >/dev/null && { command -v java >/dev/null || [[ -x ${JAVA_HOME:-}/bin/java ]]; }; }; then
+    step grid grid_tests
+  elif bin/grid.sh bootstrap >/dev/null 2>"$WORK/bootstrap.log"; then
+    step grid grid_tests # Java, and the jars of an earlier time
+  else
+    skip grid "the tests on a real Kafka and YARN need Java 17 and Maven: $(tail -n 1 "$WORK/bootstrap.log")"
+  fi
+fi
+
+printf '\n== summary, after %d s\n' "$SECONDS"
+printf '%s\n' "${SUMMARY[@]}"
+if ((FAILED)); then
+  echo "FAILED"
+  exit 1
+fi
+echo "all passed"
