@@ -11,6 +11,14 @@ import (
 // ErrClosed is the error of calls on a Client that was closed.
 var ErrClosed = errors.New("the client is closed")
 
+// ErrTooLarge is wrapped by the error of a call whose request is larger than
+// the server would take.
+var ErrTooLarge = errors.New("too large")
+
+// ErrBadRequest is wrapped by the error of a call whose request cannot be
+// encoded (a required field is missing).
+var ErrBadRequest = errors.New("incomplete request")
+
 // Code is the server's coarse kind of an error (RpcErrorCodeProto).
 type Code int32
 
@@ -70,7 +78,7 @@ func (e *RemoteError) ShortClass() string {
 // A TransportError is the failure of a connection, or of the wait for an
 // answer.
 type TransportError struct {
-	Op     string // "dial", "authenticate", "call", "read", "write"
+	Op     string // "connect to", "authenticate to", "call"
 	Method string // "" when no call was involved
 	Addr   string
 	Sent   bool // the request may have reached the server and been executed
@@ -79,17 +87,39 @@ type TransportError struct {
 
 // Error names the operation, the address and the cause.
 func (e *TransportError) Error() string {
-	if e.Method != "" && e.Op == "call" {
+	if e.Op == "call" {
 		return fmt.Sprintf("%s at %s: %v", e.Method, e.Addr, e.Err)
 	}
 	if e.Method != "" {
-		return fmt.Sprintf("%s at %s: %s: %v", e.Method, e.Addr, e.Op, e.Err)
+		return fmt.Sprintf("%s: %s %s: %v", e.Method, e.Op, e.Addr, e.Err)
 	}
 	return fmt.Sprintf("%s %s: %v", e.Op, e.Addr, e.Err)
 }
 
 // Unwrap returns the cause.
 func (e *TransportError) Unwrap() error { return e.Err }
+
+// A ProtocolError says that what came over the connection is not Hadoop RPC.
+type ProtocolError struct {
+	Reason  string
+	Foreign bool // nothing valid came before it: another kind of server listens there
+}
+
+// Error returns the reason.
+func (e *ProtocolError) Error() string { return e.Reason }
+
+// An AuthError says that client and server could not agree on who they are, by
+// the client's judgement. (A refusal by the server is a RemoteError.)
+type AuthError struct {
+	Reason string
+	Err    error // the cause, nil if the reason is all there is
+}
+
+// Error returns the reason.
+func (e *AuthError) Error() string { return e.Reason }
+
+// Unwrap returns the cause.
+func (e *AuthError) Unwrap() error { return e.Err }
 
 // splitTrace parts the message of a Java exception from the stack trace that
 // servers append to it.
