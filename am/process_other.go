@@ -1,0 +1,7 @@
+//go:build !linux
+
+package am
+
+import "syscall"
+
+func dieWithParent(*syscall.SysProcAttr) {}
