@@ -67,6 +67,11 @@ func (c Config) Get(key string) (string, bool) {
 	return p.value, ok
 }
 
+func (c Config) has(key string) bool {
+	_, ok := c.m[key]
+	return ok
+}
+
 // Len is the number of keys that are set.
 func (c Config) Len() int { return len(c.m) }
 

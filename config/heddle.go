@@ -31,6 +31,17 @@ var (
 	})
 )
 
+// Keys that run-job sets for the processes of one run. People do not write
+// them.
+var (
+	HeddleRunUntilCaughtUp = declare(sectionHeddle, "heddle.run.until-caught-up", boolean, false, spec{
+		doc: "Set by run-job --until-caught-up.",
+	})
+	HeddleRunPreloaded = declare(sectionHeddle, "heddle.run.preloaded.<system>.<stream...>", word, "", spec{
+		doc: "Set by run-job: the offsets of the first records that it preloaded, as partition:offset,...",
+	})
+)
+
 var guarantee = kind[string]{
 	name: "at-least-once",
 	parse: func(s string) (string, error) {

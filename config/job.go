@@ -42,9 +42,8 @@ var (
 	JobConfigRewriterRegex = declare(sectionJob, "job.config.rewriter.<rewriter>.regex", regex, "", spec{
 		doc: "Regular expression that a whole topic name must match.",
 	})
-	JobConfigRewriterConfig = declare(sectionJob, "job.config.rewriter.<rewriter>.config.<property...>", text, "", spec{
-		doc:  "Set as `systems.<system>.streams.<topic>.<property>` for each topic that the regex rewriter adds.",
-		pass: true,
+	JobConfigRewriterConfig = declare(sectionJob, "job.config.rewriter.<rewriter>.config.<setting...>", text, "", spec{
+		doc: "Set as `systems.<system>.streams.<topic>.<property>` for each topic that the regex rewriter adds.",
 	})
 	JobConfigLoaderFactory = declare(sectionJob, "job.config.loader.factory", word, "", spec{
 		doc: "Samza's class that reads the file below; only the one for properties files is known.",
@@ -64,6 +63,7 @@ var (
 	})
 	JobCoordinatorSegmentBytes = declare(sectionJob, "job.coordinator.segment.bytes", byteCount(14), 26214400, spec{
 		doc: "Topic setting segment.bytes of the coordinator topic.",
+		def: "systems.<system>.default.stream.segment.bytes, else 26214400",
 	})
 	JobCoordinatorMaxMessageBytes = declare(sectionJob, "job.coordinator.max.message.bytes", byteCount(1), 1000012, spec{
 		doc:    "Declared by Samza for the coordinator topic, but not set on it (Samza 1.8.0 makes the topic without).",
@@ -158,7 +158,16 @@ var (
 		doc: "Takes only some partitions of the inputs.", status: NotYet,
 	})
 	_ = declare(sectionJob, "job.systemstreampartition.matcher.config.<setting...>", text, "", spec{
-		doc: "Settings of the matcher.", status: NotYet, pass: true,
+		doc: "Settings of the matcher.", status: NotYet,
+	})
+	_ = declare(sectionJob, "job.system.stream.partition.mapper.factory", word, "", spec{
+		doc: "Java class that maps new partitions of an input to its old ones.", status: NotYet,
+	})
+	_ = declare(sectionJob, "tables.<setting...>", text, "", spec{
+		doc: "Tables of Samza's high-level API.", status: NotYet,
+	})
+	_ = declare(sectionJob, "samza.sql.<setting...>", text, "", spec{
+		doc: "Samza SQL.", status: NotYet,
 	})
 	_ = declare(sectionJob, "job.drain-monitor.enabled", boolean, false, spec{
 		doc: "The job ends cleanly on a drain notice.", status: NotYet,
@@ -170,6 +179,10 @@ var (
 		doc: "Partitions of the streams between the operators of Samza's high-level API.", status: NoMeaning,
 	})
 )
+
+var _ = declare(sectionJob, "azure.storage.connect", text, "", spec{
+	doc: "Azure is not used.", status: NoMeaning, secret: true,
+})
 
 // Keys that Samza knows and that have no meaning here.
 var _ = []Key[string]{
@@ -194,6 +207,12 @@ var _ = []Key[string]{
 	ignored(sectionJob, "job.container.single.thread.mode", "Threads are Go's."),
 	ignored(sectionJob, "job.jmx.enabled", "There is no JMX.", "cluster-manager.jobcoordinator.jmx.enabled", "yarn.am.jmx.enabled"),
 	ignored(sectionJob, "job.security.manager.factory", "Kerberos is used when Hadoop's configuration asks for it."),
+	ignored(sectionJob, "app.api.type", "Samza's planner."),
+	ignored(sectionJob, "app.processor-id-generator.class", "Samza's standalone coordination."),
+	ignored(sectionJob, "processor.id", "Samza's standalone coordination."),
+	ignored(sectionJob, "processor.list", "Samza's standalone coordination."),
+	ignored(sectionJob, "job.coordinator.azure.<setting...>", "Azure is not used."),
+	ignored(sectionJob, "job.coordinatorstream.config.factory", "Samza's class for the coordinator stream."),
 	ignored(sectionJob, "job.metadata.file.enable", "A file for Samza's diagnostics."),
 	ignored(sectionJob, "metadata.store.factory", "Metadata lies in the coordinator stream."),
 	ignored(sectionJob, "samza.cluster-manager.factory", "Samza's class for YARN."),

@@ -44,8 +44,9 @@ type Decl struct {
 	// Kind is the kind of things that the value names (Aliases), if it does.
 	Kind Kind
 
+	fixed       string   // the default as a file would have it; empty when it is worked out
 	places      []string // where a stream's property is looked up after streams.<id>
-	passThrough bool
+	passThrough bool     // the key ends in a setting of another program
 	pattern     pattern
 	check       func(string) error
 	isDefault   func(string) bool
@@ -159,7 +160,6 @@ type spec struct {
 	secret   bool
 	required bool
 	kind     Kind
-	pass     bool
 }
 
 func declare[T any](section, name string, k kind[T], def T, s spec) Key[T] {
@@ -167,7 +167,7 @@ func declare[T any](section, name string, k kind[T], def T, s spec) Key[T] {
 		Name: name, Type: k.name, Default: s.def, Doc: s.doc, Section: section, Old: s.old, Else: s.els,
 		Status: s.status, Secret: s.secret, Required: s.required, Kind: s.kind,
 		Ours:        strings.HasPrefix(name, "heddle."),
-		passThrough: s.pass,
+		passThrough: strings.HasSuffix(name, "<setting...>") || strings.HasSuffix(name, "<setting>"),
 		pattern:     parsePattern(name),
 		check: func(v string) error {
 			_, err := k.parse(v)
@@ -180,21 +180,24 @@ func declare[T any](section, name string, k kind[T], def T, s spec) Key[T] {
 	}
 	if d.Default == "" {
 		d.Default = k.format(def)
+		d.fixed = d.Default
 	}
 	registry = append(registry, d)
 	return Key[T]{d, def, k}
 }
 
-// Declarations returns every declared key, sorted by section as the reference
-// has them and in the order of declaration within.
+// Declarations returns every declared key: sections in the reference's order,
+// names sorted within.
 func Declarations() []Decl {
 	out := make([]Decl, 0, len(registry))
 	for _, s := range sections {
+		from := len(out)
 		for _, d := range registry {
 			if d.Section == s.name {
 				out = append(out, *d)
 			}
 		}
+		slices.SortFunc(out[from:], func(a, b Decl) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return out
 }

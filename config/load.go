@@ -56,7 +56,7 @@ func Load(ctx context.Context, o LoadOptions) (Config, []Warning, error) {
 		if err != nil {
 			return Config{}, warnings, err
 		}
-		layer, w, err := Parse(p, raw)
+		layer, w, err := Parse(shownURL(p), raw)
 		warnings = append(warnings, w...)
 		if err != nil {
 			return Config{}, warnings, err
@@ -146,9 +146,10 @@ func readSource(ctx context.Context, client *http.Client, source string) ([]byte
 		return readLocal(source, path)
 	}
 	scheme, _, _ := strings.Cut(source, "://")
+	shown := shownURL(source)
 	if scheme != "http" && scheme != "https" {
 		return nil, &Error{
-			Problem: fmt.Sprintf("cannot read %s: no way to read %s", source, quote(scheme)),
+			Problem: fmt.Sprintf("cannot read %s: no way to read %s", shown, quote(scheme)),
 			Hint:    "give a path, or a URI with file, http or https",
 		}
 	}
@@ -157,25 +158,28 @@ func readSource(ctx context.Context, client *http.Client, source string) ([]byte
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
 	if err != nil {
-		return nil, &Error{Problem: fmt.Sprintf("cannot read %s: %v", source, err)}
+		return nil, &Error{Problem: fmt.Sprintf("cannot read %s: not a URL", shown)}
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, &FetchError{URL: source, Err: err}
+		return nil, &FetchError{URL: shown, Err: err}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, &Error{Problem: fmt.Sprintf("cannot read %s: the server answered %s", source, resp.Status)}
+		return nil, &Error{Problem: fmt.Sprintf("cannot read %s: the server answered %s", shown, resp.Status)}
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxFileBytes+1))
 	if err != nil {
-		return nil, &FetchError{URL: source, Err: err}
+		return nil, &FetchError{URL: shown, Err: err}
 	}
 	if len(raw) > maxFileBytes {
-		return nil, tooLarge(source)
+		return nil, tooLarge(shown)
 	}
 	return raw, nil
 }
+
+// shownURL is a source for messages, a URL's password masked.
+func shownURL(source string) string { return urlPassword.ReplaceAllString(source, "${1}"+Mask+"${2}") }
 
 func readLocal(source, path string) ([]byte, error) {
 	f, err := os.Open(path)

@@ -130,7 +130,7 @@ var theIndex = sync.OnceValue(func() index {
 		}
 	}
 	slices.SortStableFunc(ix.patterns, func(a, b spelling) int {
-		return cmp.Compare(b.pattern.literals(), a.pattern.literals())
+		return cmp.Or(cmp.Compare(b.pattern.literals(), a.pattern.literals()), strings.Compare(a.pattern.name, b.pattern.name))
 	})
 	return ix
 })

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -40,14 +41,15 @@ func parseProperties(source string, raw []byte) ([]entry, []Warning, error) {
 	seen := map[string]int{}
 	var plain strings.Builder
 	for l := range logicalLines(input) {
-		if bad := malformedEscape(l.text); bad != "" {
+		if at, bad := malformedEscape(l.text); bad {
 			return nil, warnings, &Error{
-				Origin:  Origin{source, l.lineOf(bad)},
-				Problem: fmt.Sprintf("%s is no character: \\u takes four hexadecimal digits, and a character beyond them two \\u escapes, a high and a low surrogate", quote(bad)),
-				Hint:    `write a backslash itself as \\`,
+				Origin: Origin{source, l.lineAt(at)},
+				Problem: fmt.Sprintf(`malformed escape %s: \u takes four hexadecimal digits, and a character beyond FFFF two of them, a high and a low surrogate`,
+					cutRunes(l.text[at:], 6)),
+				Hint: `write a backslash itself as \\`,
 			}
 		}
-		key := unescape(l.text[:keyEnd(l.text)])
+		key, _ := l.split()
 		if key == "" {
 			warn(l.line, "", "the line has a value but no key; it is passed over")
 			continue
@@ -95,48 +97,45 @@ type logicalLine struct {
 	parts []int // where in text each further natural line begins
 }
 
-// lineOf is the natural line on which the first occurrence of s begins.
-func (l logicalLine) lineOf(s string) int {
-	at, line := strings.Index(l.text, s), l.line
+// lineAt is the natural line of the character at an index of text.
+func (l logicalLine) lineAt(i int) int {
+	line := l.line
 	for _, p := range l.parts {
-		if p > at {
-			break
+		if p <= i {
+			line++
 		}
-		line++
 	}
 	return line
 }
 
 const blanks = " \t\f"
 
-// logicalLines yields the lines that hold a key, comments and empty ones left
-// out.
-func logicalLines(input string) func(yield func(logicalLine) bool) {
+// logicalLines yields the lines that hold something, comments left out. A line
+// that is a mere backslash holds nothing, and continues nothing: what follows
+// may be a comment (so java.util.Properties since 9).
+func logicalLines(input string) iter.Seq[logicalLine] {
 	return func(yield func(logicalLine) bool) {
 		input = strings.ReplaceAll(input, "\r\n", "\n")
 		input = strings.ReplaceAll(input, "\r", "\n")
 		lines := strings.Split(input, "\n")
 		for i := 0; i < len(lines); i++ {
 			text := strings.TrimLeft(lines[i], blanks)
-			if text == "" || text[0] == '#' || text[0] == '!' {
+			if text == "" || text == `\` || text[0] == '#' || text[0] == '!' {
 				continue
 			}
 			l := logicalLine{line: i + 1}
+			var b strings.Builder
 			for continued(text) {
-				l.text += text[:len(text)-1]
+				b.WriteString(text[:len(text)-1])
 				text = ""
 				if i++; i == len(lines) {
 					break
 				}
-				l.parts = append(l.parts, len(l.text))
+				l.parts = append(l.parts, b.Len())
 				text = strings.TrimLeft(lines[i], blanks)
 			}
-			l.text += text
-			if l.text == "" {
-				// Nothing but a backslash: Java reads no key here, but a line that
-				// continues a mere backslash keeps its first character, even #.
-				continue
-			}
+			b.WriteString(text)
+			l.text = b.String()
 			if !yield(l) {
 				return
 			}
@@ -167,6 +166,17 @@ func keyEnd(s string) int {
 	return len(s)
 }
 
+// split returns the key and the value of a line: our own reading of it. Only
+// the key is used; a fuzz test holds the value to magiconair's.
+func (l logicalLine) split() (key, value string) {
+	end := keyEnd(l.text)
+	rest := strings.TrimLeft(l.text[end:], blanks)
+	if rest != "" && (rest[0] == '=' || rest[0] == ':') {
+		rest = strings.TrimLeft(rest[1:], blanks)
+	}
+	return unescape(l.text[:end]), unescape(rest)
+}
+
 // unit returns the UTF-16 unit of the escape \uXXXX at the start of s.
 func unit(s string) (rune, bool) {
 	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
@@ -176,11 +186,11 @@ func unit(s string) (rune, bool) {
 	for _, h := range s[2:6] {
 		switch {
 		case h >= '0' && h <= '9':
-			r = r<<4 | h - '0'
+			r = r<<4 | (h - '0')
 		case h >= 'a' && h <= 'f':
-			r = r<<4 | h - 'a' + 10
+			r = r<<4 | (h - 'a' + 10)
 		case h >= 'A' && h <= 'F':
-			r = r<<4 | h - 'A' + 10
+			r = r<<4 | (h - 'A' + 10)
 		default:
 			return 0, false
 		}
@@ -202,9 +212,9 @@ func char(s string) (r rune, size int, ok bool) {
 	return r, 12, true
 }
 
-// malformedEscape returns the first \u escape of a logical line that stands
-// for no character.
-func malformedEscape(s string) string {
+// malformedEscape finds the first \u escape of a logical line that stands for
+// no character.
+func malformedEscape(s string) (at int, found bool) {
 	for i := 0; i < len(s)-1; i++ {
 		if s[i] != '\\' {
 			continue
@@ -215,11 +225,11 @@ func malformedEscape(s string) string {
 		}
 		_, size, ok := char(s[i:])
 		if !ok {
-			return cutRunes(s[i:], 6)
+			return i, true
 		}
 		i += size - 1
 	}
-	return ""
+	return 0, false
 }
 
 func cutRunes(s string, n int) string {
@@ -260,13 +270,9 @@ func unescape(s string) string {
 }
 
 // normal writes a logical line so that magiconair reads in it what Java does:
-// surrogate pairs as the character, no comment sign at its start (one stands
-// there when the line before is a mere backslash), no backslash at its end.
+// surrogate pairs as the character, no backslash at its end.
 func normal(s string) string {
 	var b strings.Builder
-	if s[0] == '#' || s[0] == '!' || strings.ContainsRune(blanks, rune(s[0])) {
-		b.WriteByte('\\')
-	}
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' {
 			b.WriteByte(s[i])

@@ -10,7 +10,8 @@ import (
 type Resolved struct {
 	// Key is the key as it is set, or the declared name of a default.
 	Key string `json:"key"`
-	// Value is the value in effect, secrets masked.
+	// Value is the value in effect, secrets masked; empty for a default that
+	// only a service can tell.
 	Value string `json:"value"`
 	// Origin is where it came from.
 	Origin string `json:"origin"`
@@ -18,8 +19,8 @@ type Resolved struct {
 	Default bool `json:"default"`
 	// Known: the key is declared; others are the user's own.
 	Known bool `json:"known"`
-	// Note is a status (no meaning here, ...) or the current spelling of an old
-	// one; empty for most.
+	// Note is a status (no meaning here, ...), the current spelling of an old
+	// one, or how a default is worked out; empty for most.
 	Note string `json:"note,omitempty"`
 }
 
@@ -51,12 +52,31 @@ func Resolve(c Config) []Resolved {
 			if _, _, set := d.lookup(c, params); set || d.setElsewhere(c, params) {
 				continue
 			}
-			name := d.pattern.fill(params)
-			out = append(out, Resolved{Key: name, Value: parsePattern(d.Default).fill(params), Origin: OriginDefault, Default: true, Known: true})
+			r := Resolved{Key: d.pattern.fill(params), Origin: OriginDefault, Default: true, Known: true}
+			if r.Value = d.fixed; r.Value == "" {
+				r.Value, r.Note = workedOut(c, r.Key), parsePattern(d.Default).fill(params)
+			}
+			out = append(out, r)
 		}
 	}
 	slices.SortFunc(out, func(a, b Resolved) int { return cmp.Compare(a.Key, b.Key) })
 	return out
+}
+
+// workedOut is a default that follows from other keys.
+func workedOut(c Config, key string) string {
+	var s string
+	switch key {
+	case JobDefaultSystem.d.Name:
+		s = DefaultSystem(c)
+	case JobCoordinatorSystem.d.Name:
+		s, _ = CoordinatorSystem(c)
+	case TaskCheckpointSystem.d.Name:
+		s, _ = CheckpointSystem(c)
+	case JobChangelogSystem.d.Name:
+		s, _ = ChangelogSystem(c)
+	}
+	return s
 }
 
 // instances returns the names for a declaration's placeholders: none for a
@@ -78,6 +98,13 @@ func (d *Decl) instances(c Config) [][]string {
 		names = Systems(c)
 	case d.Section == sectionStream:
 		names = StreamIDs(c)
+		if inputs, err := Inputs(c); err == nil {
+			for _, in := range inputs {
+				if id := StreamID(c, in.System, in.Stream); !slices.Contains(names, id) {
+					names = append(names, id)
+				}
+			}
+		}
 	case d.Section == sectionStore:
 		names = StoreNames(c)
 	case d.Section == sectionMetrics:
@@ -96,8 +123,14 @@ func (d *Decl) setElsewhere(c Config, params []string) bool {
 	if len(d.places) == 0 || len(params) != 1 {
 		return false
 	}
-	system := systemOfID(c, params[0], "")
-	topic := Physical(c, system, params[0]).Stream
+	system, topic := systemOfID(c, params[0], ""), topicOfID(c, params[0])
+	if inputs, err := Inputs(c); err == nil {
+		for _, in := range inputs {
+			if StreamID(c, in.System, in.Stream) == params[0] {
+				system, topic = in.System, in.Stream
+			}
+		}
+	}
 	last := "systems." + system + strings.TrimPrefix(d.Name, "streams.<id>")
 	for _, p := range append(slices.Clone(d.places), last) {
 		if _, ok := c.Get(parsePattern(p).fill([]string{system, topic})); ok {

@@ -127,10 +127,14 @@ func fromTopics(c Config, name string, topics func(string) ([]string, error)) (m
 			inputs = append(inputs, s)
 		}
 		for _, k := range slices.Sorted(maps.Keys(settings)) {
-			m["systems."+system+".streams."+t+"."+k] = settings[k]
+			// As in Samza, what is set for the topic itself wins.
+			if key := "systems." + system + ".streams." + t + "." + k; !c.has(key) {
+				m[key] = settings[k]
+			}
 		}
 	}
 	if len(inputs) > 0 {
+		slices.Sort(inputs)
 		m[TaskInputs.Name()] = strings.Join(inputs, ",")
 	}
 	return m, nil

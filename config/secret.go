@@ -15,7 +15,7 @@ const Mask = "********"
 // is a private key in PEM.
 var secretWords = []string{
 	"password", "passwd", "passphrase", "secret", "jaas", "token", "keystore.key", "private.key",
-	"access.key", "account.key", "api.key", "apikey", "basic.auth.user.info",
+	"access.key", "accesskey", "account.key", "api.key", "apikey", "basic.auth.user.info", "sas.key",
 }
 
 // plainSuffixes end keys that hold a secret's lifetime or address, not the
@@ -32,10 +32,17 @@ func IsSecret(key string) bool {
 	if strings.HasPrefix(key, "sensitive.") {
 		return true
 	}
-	if d, _ := match(key); d != nil && !d.passThrough {
-		return d.Secret
+	setting := key
+	if d, s := match(key); d != nil {
+		if !d.passThrough {
+			return d.Secret
+		}
+		// Of a setting of another program only its own name counts: a topic may
+		// be called password-resets.
+		p := s.params(key)
+		setting = p[len(p)-1]
 	}
-	lower := strings.ToLower(key)
+	lower := strings.ToLower(setting)
 	for _, s := range plainSuffixes {
 		if strings.HasSuffix(lower, s) {
 			return false

@@ -24,7 +24,7 @@ var (
 		def: "stores.default.changelog.replication.factor, else systems.<system>.default.stream.replication.factor, else 2, or the number of brokers if there are fewer",
 	})
 	StoreChangelogSetting = declare(sectionStore, "stores.<store...>.changelog.kafka.<setting...>", text, "", spec{
-		doc: "Kafka's topic settings of the changelog; they win over all others.", pass: true,
+		doc: "Kafka's topic settings of the changelog; they win over all others.",
 	})
 	StoreChangelogDeleteRetention = declare(sectionStore, "stores.<store...>.changelog.delete.retention.ms", positive(millis), 24*time.Hour, spec{
 		doc: "Topic setting delete.retention.ms of the changelog; local state that is older is not used.",
@@ -36,6 +36,7 @@ var (
 	})
 	StoreChangelogMaxMessageBytes = declare(sectionStore, "stores.<store...>.changelog.max.message.bytes", byteCount(1), 1000012, spec{
 		doc: "Topic setting max.message.bytes of the changelog.",
+		def: "systems.<system>.default.stream.max.message.bytes, else 1000012",
 	})
 	StoreMaxMessageSize = declare(sectionStore, "stores.<store...>.changelog.max.message.size.bytes", byteCount(1), 1048576, spec{
 		doc: "Above this a record counts as large.",
@@ -122,6 +123,8 @@ var _ = []Key[string]{
 	ignored(sectionStore, "stores.<store...>.rocksdb.metrics.list", "RocksDB's."),
 	ignored(sectionStore, "stores.<store...>.rocksdb.<setting...>", "RocksDB's."),
 	ignored(sectionStore, "stores.<store...>.leveldb.<setting...>", "LevelDB's."),
+	ignored(sectionStore, "stores-default.<setting...>", "RocksDB's."),
+	ignored(sectionStore, "stores.<store...>.side.inputs.processor.serialized.instance", "A Java object."),
 	ignored(sectionStore, "stores.<store...>.samza.serialized.instance", "A Java object."),
 	ignored(sectionStore, "blob.store.<setting...>", "Samza's blob store backups."),
 }

@@ -89,7 +89,6 @@ func store(c Config, name string) (StoreConfig, error) {
 		DeleteRetention:  read(&first, c, StoreChangelogDeleteRetention, name),
 		MinCompactionLag: read(&first, c, StoreChangelogMinCompactionLag, name),
 	}
-	maxMessage := read(&first, c, StoreChangelogMaxMessageBytes, name)
 	changelog := read(&first, c, StoreChangelog, name)
 	if first != nil {
 		return s, first
@@ -99,6 +98,10 @@ func store(c Config, name string) (StoreConfig, error) {
 		return s, err
 	}
 	if s.Logged() {
+		maxMessage, err := topicBytes(c, StoreChangelogMaxMessageBytes, s.Changelog.System, "max.message.bytes", name)
+		if err != nil {
+			return s, err
+		}
 		s.Topic = changelogTopic(c, s, maxMessage)
 	}
 	return s, nil
@@ -129,19 +132,19 @@ func changelogStream(c Config, key, value string) (SystemStream, error) {
 	return Physical(c, system, value), nil
 }
 
-// changelogTopic gives the settings that Samza gives a changelog topic
-// (reference/samza.md 3.3).
-func changelogTopic(c Config, s StoreConfig, maxMessage int64) map[string]string {
+// changelogTopic gives the settings with which Samza makes a changelog topic
+// (KafkaConfig.getChangelogKafkaProperties).
+func changelogTopic(c Config, s StoreConfig, maxMessage string) map[string]string {
 	t := map[string]string{
-		"cleanup.policy":    "compact",
-		"segment.bytes":     "536870912",
-		"max.message.bytes": strconv.FormatInt(maxMessage, 10),
+		"segment.bytes":       "536870912",
+		"delete.retention.ms": strconv.FormatInt(s.DeleteRetention.Milliseconds(), 10),
 	}
-	if s.TTL > 0 {
+	if s.TTL < 0 {
+		t["cleanup.policy"] = "compact"
+		t["max.message.bytes"] = maxMessage
+	} else if _, set := c.Get("stores." + s.Name + ".changelog.kafka.cleanup.policy"); !set {
 		t["cleanup.policy"] = "delete"
 		t["retention.ms"] = strconv.FormatInt(s.TTL.Milliseconds(), 10)
-	} else {
-		t["delete.retention.ms"] = strconv.FormatInt(s.DeleteRetention.Milliseconds(), 10)
 	}
 	if TaskTransactionalRestore.Of(c) {
 		t["min.compaction.lag.ms"] = strconv.FormatInt(s.MinCompactionLag.Milliseconds(), 10)
@@ -150,6 +153,46 @@ func changelogTopic(c Config, s StoreConfig, maxMessage int64) map[string]string
 		t[k] = strings.TrimSpace(p.value)
 	}
 	return t
+}
+
+// CoordinatorTopic gives the settings with which Samza 1.8.0 makes the
+// coordinator topic on this system (reference/samza.md, errata 1: without
+// max.message.bytes).
+func CoordinatorTopic(c Config, system string) (map[string]string, error) {
+	segment, err := topicBytes(c, JobCoordinatorSegmentBytes, system, "segment.bytes")
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"cleanup.policy": "compact", "segment.bytes": segment}, nil
+}
+
+// CheckpointTopic gives the settings with which Samza makes the checkpoint
+// topic on this system (KafkaConfig.getCheckpointTopicProperties).
+func CheckpointTopic(c Config, system string) (map[string]string, error) {
+	segment, err := topicBytes(c, TaskCheckpointSegmentBytes, system, "segment.bytes")
+	if err != nil {
+		return nil, err
+	}
+	message, err := topicBytes(c, TaskCheckpointMaxMessageBytes, system, "max.message.bytes")
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"cleanup.policy": "compact", "segment.bytes": segment, "max.message.bytes": message}, nil
+}
+
+// topicBytes is a topic setting of a key of its own, else of the system's
+// default streams, else the key's default.
+func topicBytes(c Config, k Key[int64], system, setting string, params ...string) (string, error) {
+	other := SystemDefaultSetting.Name(system, setting)
+	if v, ok := c.Get(other); ok && !k.IsSet(c, params...) {
+		n, err := k.kind.parse(v)
+		if err != nil {
+			return "", typeError(c, other, v, err)
+		}
+		return strconv.FormatInt(n, 10), nil
+	}
+	n, err := k.Get(c, params...)
+	return strconv.FormatInt(n, 10), err
 }
 
 // ContainerCount is the number of containers: job.autosizing.container.count

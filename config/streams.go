@@ -124,11 +124,7 @@ func StreamID(c Config, system, stream string) string {
 
 func idOf(c Config, system, stream string) (string, bool) {
 	for _, id := range StreamIDs(c) {
-		name := id
-		if v := StreamPhysicalName.Of(c, id); v != "" {
-			name = v
-		}
-		if name == stream && systemOfID(c, id, system) == system {
+		if topicOfID(c, id) == stream && systemOfID(c, id, system) == system {
 			return id, true
 		}
 	}
@@ -145,6 +141,14 @@ func systemOfID(c Config, id, otherwise string) string {
 		return s
 	}
 	return otherwise
+}
+
+// topicOfID is the topic of a stream's id.
+func topicOfID(c Config, id string) string {
+	if name := StreamPhysicalName.Of(c, id); name != "" {
+		return name
+	}
+	return id
 }
 
 // StreamIDs returns the ids below streams.*, sorted.
@@ -173,11 +177,7 @@ func Streams(c Config) ([]StreamConfig, error) {
 	}
 	for _, id := range StreamIDs(c) {
 		if system := systemOfID(c, id, ""); system != "" {
-			name := id
-			if v := StreamPhysicalName.Of(c, id); v != "" {
-				name = v
-			}
-			all[SystemStream{system, name}] = true
+			all[SystemStream{system, topicOfID(c, id)}] = true
 		}
 	}
 	var out []StreamConfig

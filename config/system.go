@@ -52,15 +52,18 @@ var (
 	SystemFetchMessageMaxBytes = declare(sectionSystem, "systems.<system>.consumer.fetch.message.max.bytes", byteCount(1), 1048576, spec{
 		doc: "Bytes of a partition in one fetch (0.13; Kafka: max.partition.fetch.bytes).",
 	})
+	_ = declare(sectionSystem, "systems.<system>.streams.<topic...>.consumer.fetch.message.max.bytes", byteCount(1), 1048576, spec{
+		doc: "The same for one topic (0.13).", status: NoEffectYet,
+	})
 	SystemStreamAutoOffsetReset = declare(sectionSystem, "systems.<system>.streams.<topic...>.consumer.auto.offset.reset", offsetReset, "", spec{
 		doc: "The same for one topic (0.13).", def: "systems.<system>.consumer.auto.offset.reset",
 		els: []string{"systems.<system>.consumer.auto.offset.reset"},
 	})
 	SystemConsumerSetting = declare(sectionSystem, "systems.<system>.consumer.<setting...>", text, "", spec{
-		doc: "Kafka's consumer settings under Kafka's names: TLS, SASL, fetch sizes.", pass: true,
+		doc: "Kafka's consumer settings under Kafka's names: TLS, SASL, fetch sizes.",
 	})
 	SystemProducerSetting = declare(sectionSystem, "systems.<system>.producer.<setting...>", text, "", spec{
-		doc: "Kafka's producer settings under Kafka's names: TLS, SASL, compression, batches.", pass: true,
+		doc: "Kafka's producer settings under Kafka's names: TLS, SASL, compression, batches.",
 	})
 	SystemDefaultReplication = declare(sectionSystem, "systems.<system>.default.stream.replication.factor", integer(1), 2, spec{
 		doc: "Replicas of topics that are made, when nothing more special is set.",
@@ -71,7 +74,7 @@ var (
 		def: "the broker's default",
 	})
 	SystemDefaultSetting = declare(sectionSystem, "systems.<system>.default.stream.<setting...>", text, "", spec{
-		doc: "Kafka's topic settings for topics that are made.", pass: true,
+		doc: "Kafka's topic settings for topics that are made.",
 	})
 )
 
@@ -118,14 +121,14 @@ var (
 		def: "systems.<system>.default.stream.replication.factor, else 2, or the number of brokers if there are fewer",
 	})
 	StreamPartitions = declare(sectionStream, "streams.<id>.partition.count", integer(1), 1, spec{
-		doc: "Partitions of the topic, if it has to be made.",
+		doc: "Partitions of the topic, if it has to be made. (Ours: Samza makes such topics with one.)",
 		def: "systems.<system>.default.stream.partition.count, else the broker's default",
 	})
 	StreamSetting = declare(sectionStream, "streams.<id>.<setting...>", text, "", spec{
-		doc: "Kafka's topic settings, if the topic has to be made.", pass: true,
+		doc: "Kafka's topic settings, if the topic has to be made.",
 	})
 	_ = declare(sectionStream, "systems.<system>.streams.<topic...>.<setting>", text, "", spec{
-		doc: "The same, by topic (0.13).", pass: true,
+		doc: "The same, by topic (0.13).",
 	})
 )
 
@@ -139,7 +142,7 @@ var (
 		doc: "A Java object in base64, which nothing but Java can read.", status: NotYet,
 	})
 	SerdeSetting = declare(sectionSerializer, "serializers.registry.<serde>.<setting...>", text, "", spec{
-		doc: "Settings of the serde.", pass: true,
+		doc: "Settings of the serde.",
 	})
 )
 

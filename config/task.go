@@ -46,9 +46,11 @@ var (
 	})
 	TaskCheckpointSegmentBytes = declare(sectionTask, "task.checkpoint.segment.bytes", byteCount(14), 26214400, spec{
 		doc: "Topic setting segment.bytes of the checkpoint topic.",
+		def: "systems.<system>.default.stream.segment.bytes, else 26214400",
 	})
 	TaskCheckpointMaxMessageBytes = declare(sectionTask, "task.checkpoint.max.message.bytes", byteCount(1), 1000012, spec{
 		doc: "Topic setting max.message.bytes of the checkpoint topic.",
+		def: "systems.<system>.default.stream.max.message.bytes, else 1000012",
 	})
 	TaskCheckpointPath = declare(sectionTask, "task.checkpoint.path", word, "", spec{
 		doc: "Folder of the checkpoints when the factory is `file`.",
@@ -81,6 +83,9 @@ var (
 	TaskDropProducer = declare(sectionTask, "task.drop.producer.errors", boolean, false, spec{
 		doc: "Messages that cannot be sent are dropped and counted; otherwise they stop the container.",
 	})
+	TaskIgnoredExceptions = declare(sectionTask, "task.ignored.exceptions", list, nil, spec{
+		doc: "Errors of a task's process and window that are counted and passed over, their message being processed: Go types as %T prints them, or `*` for all. (In Samza the setting does not reach StreamTask.process.)",
+	})
 	TaskShutdown = declare(sectionTask, "task.shutdown.ms", positive(millis), 30*time.Second, spec{
 		doc: "Time that a graceful stop may take before it is forced.",
 	})
@@ -109,9 +114,6 @@ var (
 	})
 	_ = declare(sectionTask, "task.chooser.class", named(KindChooser), "round-robin", spec{
 		doc: "Picks the stream of the next message.", status: NotYet, kind: KindChooser,
-	})
-	_ = declare(sectionTask, "task.ignored.exceptions", list, nil, spec{
-		doc: "Java exceptions of a task that are counted and passed over. (In Samza the setting does not reach StreamTask.process.)", status: NotYet,
 	})
 	_ = declare(sectionTask, "task.commit.skip.commit.during.failures.enabled", boolean, false, spec{
 		doc: "Failed commits are skipped, within limits.", status: NotYet,
@@ -142,4 +144,9 @@ var _ = []Key[string]{
 	ignored(sectionTask, "additional.classpath.dir", "There is no class path."),
 	ignored(sectionTask, "container.disk.quota.<setting...>", "Disk quotas of Samza's containers."),
 	ignored(sectionTask, "container.disk.poll.interval.ms", "Disk quotas of Samza's containers."),
+	ignored(sectionTask, "job.container.task.executor.factory", "Threads are Go's."),
+	ignored(sectionTask, "job.operator.framework.executor.enabled", "Threads are Go's."),
+	ignored(sectionTask, "samza.log.dir", "Logs go where the factory puts them."),
+	ignored(sectionTask, "samza.internal.<setting...>", "Samza's own switches."),
+	ignored(sectionTask, "worker.opts", "JVM flags of Beam's workers."),
 }

@@ -75,7 +75,7 @@ func (v *validator) keys() {
 			continue
 		case NotYet:
 			if !d.isDefault(value) {
-				v.fail(errorAt(v.c, key, "remove the key", "known to Samza, not supported yet: %s", lowerFirst(firstSentence(d.Doc))))
+				v.fail(errorAt(v.c, key, "remove the key", "known to Samza, not supported yet (%s)", firstSentence(d.Doc)))
 			}
 			continue
 		case NoEffectYet:
@@ -212,6 +212,7 @@ func (v *validator) streams() {
 	if err != nil {
 		return
 	}
+	v.ids()
 	streams, err := Streams(v.c)
 	v.fail(err)
 	for _, s := range streams {
@@ -226,10 +227,27 @@ func (v *validator) streams() {
 	}
 }
 
+// ids refuses two ids of one topic: which of them says how the topic is read?
+// (So does Samza's StreamConfig.)
+func (v *validator) ids() {
+	first := map[SystemStream]string{}
+	for _, id := range StreamIDs(v.c) {
+		s := SystemStream{systemOfID(v.c, id, ""), topicOfID(v.c, id)}
+		if other, twice := first[s]; twice {
+			v.fail(errorAt(v.c, StreamPhysicalName.Name(id), "", "the streams %s and %s are one topic, %s", quote(other), quote(id), s))
+			continue
+		}
+		first[s] = id
+	}
+}
+
 func (v *validator) stores() {
 	stores, err := Stores(v.c)
 	v.fail(err)
 	for _, s := range stores {
+		if s.Engine == "pebble" {
+			v.warn(StoreFactory.Name(s.Name), "there is no engine on disk yet: the store %s is held in memory", s.Name)
+		}
 		_, err := Serde(v.c, s.KeySerde, StoreKeySerde.Name(s.Name))
 		v.fail(err)
 		_, err = Serde(v.c, s.MsgSerde, StoreMsgSerde.Name(s.Name))
@@ -339,11 +357,4 @@ func Preloads(c Config) []Preload {
 func firstSentence(s string) string {
 	first, _, _ := strings.Cut(s, ". ")
 	return strings.TrimSuffix(first, ".")
-}
-
-func lowerFirst(s string) string {
-	if s == "" || len(s) > 1 && s[1] >= 'A' && s[1] <= 'Z' {
-		return s
-	}
-	return strings.ToLower(s[:1]) + s[1:]
 }
