@@ -1,0 +1,168 @@
+package staging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/colinmarc/hdfs/v2"
+)
+
+// HDFS is a Hadoop file system.
+type HDFS struct {
+	client *hdfs.Client
+	base   string // "hdfs://nn:9000", before every path
+	user   string
+}
+
+func openHDFS(ctx context.Context, u *url.URL, o Options) (*HDFS, error) {
+	base := u.Scheme + "://" + u.Host
+	addresses := o.Conf.NameNodes(base)
+	if len(addresses) == 0 && u.Host != "" {
+		addresses = []string{u.Host}
+	}
+	if len(addresses) == 0 {
+		return nil, fmt.Errorf("%s: no NameNode is named; set fs.defaultFS in core-site.xml", base)
+	}
+	if v, _ := o.Conf.Get("hadoop.security.authentication"); strings.EqualFold(v, "kerberos") {
+		return nil, fmt.Errorf("%s: the cluster wants Kerberos (hadoop.security.authentication in %s), which is not supported yet",
+			base, o.Conf.Origin("hadoop.security.authentication"))
+	}
+	// A NameNode that does not answer must not hang the submit: the dial is
+	// bounded, and so is the time until it is known to answer.
+	dial := (&net.Dialer{Timeout: o.timeout(), KeepAlive: 30 * time.Second}).DialContext
+	byName, _ := o.Conf.Bool("dfs.client.use.datanode.hostname", false)
+	type opened struct {
+		client *hdfs.Client
+		err    error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		c, err := hdfs.NewClient(hdfs.ClientOptions{Addresses: addresses, User: o.User, UseDatanodeHostname: byName, NamenodeDialFunc: dial, DatanodeDialFunc: dial})
+		if err == nil {
+			_, err = c.Stat("/")
+			if err != nil {
+				c.Close()
+			}
+		}
+		done <- opened{c, err}
+	}()
+	began := time.Now()
+	timeout := time.NewTimer(o.timeout() * time.Duration(len(addresses)))
+	defer timeout.Stop()
+	var err error
+	select {
+	case r := <-done:
+		if r.err == nil {
+			return &HDFS{client: r.client, base: base, user: o.User}, nil
+		}
+		err = r.err
+	case <-timeout.C:
+		err = errors.New("no answer")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return nil, fmt.Errorf("NameNode %s (fs.defaultFS in %s) %w, tried for %s: %v; start HDFS, or correct the address",
+		strings.Join(addresses, ", "), o.Conf.Origin("fs.defaultFS"), ErrUnreachable, time.Since(began).Round(100*time.Millisecond), err)
+}
+
+// Put writes under a temporary name and renames, so that nobody sees half a
+// file.
+func (h *HDFS) Put(ctx context.Context, name string, content io.Reader, mode fs.FileMode) (Stat, error) {
+	if err := h.client.MkdirAll(path.Dir(name), 0o700); err != nil {
+		return Stat{}, failed("make the folder", h.base+path.Dir(name), err)
+	}
+	tmp := path.Join(path.Dir(name), "."+path.Base(name)+".part")
+	_ = h.client.Remove(tmp)
+	if err := h.write(ctx, tmp, content, mode); err != nil {
+		_ = h.client.Remove(tmp)
+		return Stat{}, failed("write", h.base+name, err)
+	}
+	// Rename replaces a file that is there.
+	if err := h.client.Rename(tmp, name); err != nil {
+		_ = h.client.Remove(tmp)
+		return Stat{}, failed("write", h.base+name, err)
+	}
+	return h.Stat(ctx, name)
+}
+
+func (h *HDFS) write(ctx context.Context, name string, content io.Reader, mode fs.FileMode) error {
+	w, err := h.client.Create(name)
+	if err != nil {
+		return err
+	}
+	// The permissions are set before the first byte: a secret is never readable
+	// by others, not even for a moment.
+	if err := h.client.Chmod(name, mode); err != nil {
+		w.Close()
+		return err
+	}
+	if _, err := io.Copy(w, &untilDone{ctx, content}); err != nil {
+		w.Close()
+		return err
+	}
+	for {
+		err := w.Close()
+		if !hdfs.IsErrReplicating(err) {
+			return err
+		}
+		// The DataNodes have the blocks, the NameNode has not heard it yet.
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// untilDone ends a copy with its context.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u *untilDone) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(b)
+}
+
+// Stat describes a file.
+func (h *HDFS) Stat(_ context.Context, name string) (Stat, error) {
+	info, err := h.client.Stat(name)
+	if err != nil {
+		return Stat{}, failed("stat", h.base+name, err)
+	}
+	return Stat{URI: h.base + name, Size: info.Size(), ModTime: info.ModTime().UnixMilli(), Dir: info.IsDir()}, nil
+}
+
+// Open reads a file.
+func (h *HDFS) Open(_ context.Context, name string) (io.ReadCloser, error) {
+	r, err := h.client.Open(name)
+	if err != nil {
+		return nil, failed("open", h.base+name, err)
+	}
+	return r, nil
+}
+
+// RemoveAll removes a file or a folder with what is in it.
+func (h *HDFS) RemoveAll(_ context.Context, name string) error {
+	if err := h.client.RemoveAll(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return failed("remove", h.base+name, err)
+	}
+	return nil
+}
+
+// Home is /user/<user>.
+func (h *HDFS) Home() string { return "/user/" + h.user }
+
+// Close ends the connections.
+func (h *HDFS) Close() error { return h.client.Close() }

@@ -1,0 +1,68 @@
+package staging
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Local is the file system of this machine; for a cluster it has to be a folder
+// that every node has.
+type Local struct{ home string }
+
+// Put writes the file beside its place and moves it there.
+func (l Local) Put(_ context.Context, path string, content io.Reader, mode fs.FileMode) (Stat, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return Stat{}, failed("write", uri(path), err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".upload-*")
+	if err != nil {
+		return Stat{}, failed("write", uri(path), err)
+	}
+	defer os.Remove(tmp.Name())
+	_, err = io.Copy(tmp, content)
+	if err := errors.Join(err, tmp.Chmod(mode), tmp.Close()); err != nil {
+		return Stat{}, failed("write", uri(path), err)
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return Stat{}, failed("write", uri(path), err)
+	}
+	return l.Stat(context.Background(), path)
+}
+
+// Stat describes a file.
+func (l Local) Stat(_ context.Context, path string) (Stat, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Stat{}, failed("stat", uri(path), err)
+	}
+	return Stat{URI: uri(path), Size: info.Size(), ModTime: info.ModTime().UnixMilli(), Dir: info.IsDir()}, nil
+}
+
+// Open reads a file.
+func (l Local) Open(_ context.Context, path string) (io.ReadCloser, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, failed("open", uri(path), err)
+	}
+	return f, nil
+}
+
+// RemoveAll removes a file or a folder with what is in it.
+func (l Local) RemoveAll(_ context.Context, path string) error {
+	if err := os.RemoveAll(path); err != nil {
+		return failed("remove", uri(path), err)
+	}
+	return nil
+}
+
+// Home is the user's home folder.
+func (l Local) Home() string { return l.home }
+
+// Close does nothing.
+func (l Local) Close() error { return nil }
+
+func uri(path string) string { return "file://" + path }

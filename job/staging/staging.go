@@ -1,0 +1,111 @@
+package staging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"time"
+
+	"heddle/yarn/hadoopconf"
+)
+
+// ErrUnreachable is in the errors of a file system that does not answer: the
+// contract's exit code 3.
+var ErrUnreachable = errors.New("cannot be reached")
+
+// Stat is what YARN has to know of a file.
+type Stat struct {
+	// URI is the file's full name for the nodes: "hdfs://nn:9000/x.tar.gz".
+	URI string
+	// Size is in bytes; ModTime in milliseconds since the Unix epoch, which has
+	// to be the file system's own to the millisecond (YARN compares it).
+	Size, ModTime int64
+	// Dir is true for a folder.
+	Dir bool
+}
+
+// FileSystem is where files are put. Paths are absolute, with slashes.
+type FileSystem interface {
+	// Put writes a file, replacing one that is there, with these permissions,
+	// and makes the folders above it (0700 for those it makes). It is there
+	// whole or not at all.
+	Put(ctx context.Context, path string, content io.Reader, mode fs.FileMode) (Stat, error)
+	Stat(ctx context.Context, path string) (Stat, error)
+	Open(ctx context.Context, path string) (io.ReadCloser, error)
+	// RemoveAll removes a file or folder; one that is not there is no error.
+	RemoveAll(ctx context.Context, path string) error
+	// Home is the user's folder.
+	Home() string
+	Close() error
+}
+
+// Options say as whom a file system is used.
+type Options struct {
+	// Conf is the cluster's configuration.
+	Conf *hadoopconf.Conf
+	// User is the name of the user without Kerberos (HADOOP_USER_NAME).
+	User string
+	// Timeout bounds the wait for a server's first answer; 0 means 10 s.
+	Timeout time.Duration
+}
+
+func (o Options) timeout() time.Duration {
+	if o.Timeout > 0 {
+		return o.Timeout
+	}
+	return 10 * time.Second
+}
+
+// Open gives the file system of a URI: hdfs:// or file://. An empty URI is the
+// cluster's default file system (fs.defaultFS).
+func Open(ctx context.Context, uri string, o Options) (FileSystem, error) {
+	if uri == "" {
+		uri = o.Conf.DefaultFS()
+	}
+	u, err := url.Parse(uri)
+	if err != nil {
+		return nil, fmt.Errorf("%s: no URI of a file system: %w", uri, err)
+	}
+	switch u.Scheme {
+	case "hdfs":
+		return openHDFS(ctx, u, o)
+	case "file", "":
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, fmt.Errorf("file system of this machine: %w", err)
+		}
+		return Local{home: home}, nil
+	}
+	return nil, fmt.Errorf("%s: the file system %q is not one that Heddle can write to; use hdfs or file", uri, u.Scheme)
+}
+
+// Counted counts what is read through it, for progress.
+type Counted struct {
+	R io.Reader
+	// Each is told the total after every read.
+	Each func(total int64)
+	n    int64
+}
+
+// Read reads from R.
+func (c *Counted) Read(b []byte) (int, error) {
+	n, err := c.R.Read(b)
+	c.n += int64(n)
+	if c.Each != nil && n > 0 {
+		c.Each(c.n)
+	}
+	return n, err
+}
+
+// failed names the operation and the thing.
+func failed(op, uri string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("%s %s: %w", op, uri, err)
+}
