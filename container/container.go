@@ -1,0 +1,561 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"heddle/checkpoint"
+	"heddle/config"
+	"heddle/container/events"
+	"heddle/jobmodel"
+	"heddle/storage"
+	"heddle/system"
+	"heddle/task"
+)
+
+// Options are all that a container needs from outside.
+type Options struct {
+	// Config is the job's configuration, secrets included.
+	Config config.Config
+	// Model is the container's share of the job.
+	Model jobmodel.Container
+	// NewTask makes one task (task.class).
+	NewTask task.Factory
+	// System gives a system by its name in the configuration. The container
+	// makes consumers and producers of its own and closes those, but not the
+	// system.
+	System func(name string) (system.System, error)
+	// Checkpoints is started already and closed by its owner; nil: none are
+	// kept.
+	Checkpoints checkpoint.Log
+	// Stores are the job's stores (storage.Specs); none if it has none.
+	Stores []storage.Spec
+	// Metrics gives the registry of a task by its name.
+	Metrics func(taskName string) task.Metrics
+	// Events is told what happens; nil: nobody.
+	Events events.Sink
+	// Logger is required.
+	Logger *slog.Logger
+	// Now is the clock; nil: time.Now. Timers run by package time.
+	Now func() time.Time
+	// UntilCaughtUp ends the container in order once every input is read to the
+	// end that it had at the start.
+	UntilCaughtUp bool
+	// Preloaded are the offsets of the first preloaded records.
+	Preloaded map[system.Partition]int64
+	// Failpoint is called at each step of each commit; its error fails the
+	// container there. For tests.
+	Failpoint func(taskName string, s Step) error
+}
+
+// Container runs the tasks of one container once.
+type Container struct {
+	opts     Options
+	settings *settings
+	log      *slog.Logger
+	events   events.Sink
+	now      func() time.Time
+
+	// hard ends when everything is to end at once; its cause is why.
+	hard    context.Context
+	endHard context.CancelCauseFunc
+	// begun ends as soon as the container is told to end, in order or not: the
+	// start and the fetches stop.
+	begun    context.Context
+	endBegun context.CancelFunc
+
+	tasks     []*instance
+	consumers map[string]system.Consumer
+	producers map[string]system.Producer
+	fetchers  map[string]*fetcher
+	resolved  resolver
+	// changelogSystems and changelogEnds are what restoring asks.
+	changelogSystems map[string]system.System
+	changelogEnds    storage.EndsFunc
+	flows            flows
+	windows          atomic.Int64
+	commits          atomic.Int64
+
+	votes, caught atomic.Int32
+
+	mu       sync.Mutex
+	stopping string // why; "" while running
+	paused   bool
+	live     bool // the tasks run and take signals
+	failure  error
+}
+
+// New checks the options and makes a container that has not begun.
+func New(o Options) (*Container, error) {
+	s, err := readSettings(o.Config, o.Model.ID)
+	if err != nil {
+		return nil, fmt.Errorf("container %s: %w", o.Model.ID, err)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s.untilCaughtUp = o.UntilCaughtUp
+	s.showSamples = o.Events != nil
+	if o.Events == nil {
+		o.Events = events.Discard{}
+	}
+	c := &Container{
+		opts: o, settings: s, events: o.Events, now: o.Now,
+		log:       o.Logger.With("container", o.Model.ID),
+		consumers: map[string]system.Consumer{},
+		producers: map[string]system.Producer{},
+		fetchers:  map[string]*fetcher{},
+	}
+	c.resolved.config = o.Config
+	// Many tasks share what one may take.
+	c.settings.arenaChunk = max(minChunk, min(maxChunk, (4<<20)/max(len(o.Model.Tasks), 1)))
+	return c, nil
+}
+
+// Run runs the tasks until they end by themselves, Stop is called, one fails,
+// or ctx ends, which ends everything at once without a commit. It returns nil
+// after a graceful end only. Run is called once.
+func (c *Container) Run(ctx context.Context) (err error) {
+	c.mu.Lock()
+	c.hard, c.endHard = context.WithCancelCause(ctx)
+	c.begun, c.endBegun = context.WithCancel(c.hard)
+	told := c.stopping != ""
+	c.mu.Unlock()
+	defer c.endHard(nil)
+	defer c.endBegun()
+	if told {
+		c.endBegun()
+	}
+	defer func() {
+		c.events.Event(events.Stopped{Container: c.opts.Model.ID, Err: err})
+	}()
+	err = c.start()
+	if err == nil {
+		err = c.work()
+	} else if c.begun.Err() != nil && c.hard.Err() == nil {
+		// Told to stop before anything was processed.
+		err = nil
+	}
+	return c.shut(err)
+}
+
+// Stop begins the graceful end and returns at once. It may be called at any
+// time, also before Run and more than once; why is for people.
+func (c *Container) Stop(why string) { c.stop(why) }
+
+func (c *Container) stop(why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopping != "" {
+		return
+	}
+	c.stopping = why
+	c.log.Info("stopping", "why", why)
+	c.events.Event(events.Stopping{Container: c.opts.Model.ID, Why: why})
+	if c.endBegun != nil {
+		c.endBegun()
+	}
+	if c.live {
+		for _, t := range c.tasks {
+			t.sig.raise(signalStop)
+		}
+	}
+}
+
+// SetPaused holds the tasks or lets them go on. While they are held they
+// process nothing and their windows wait; commits go on.
+func (c *Container) SetPaused(paused bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused = paused
+	if c.live {
+		c.signalPaused()
+	}
+}
+
+// signalPaused needs c.mu.
+func (c *Container) signalPaused() {
+	for _, t := range c.tasks {
+		if c.paused {
+			t.sig.raise(signalPause)
+		} else {
+			t.sig.lower(signalPause)
+		}
+	}
+}
+
+func (c *Container) commitAll() {
+	for _, t := range c.tasks {
+		t.askCommit()
+	}
+}
+
+func (c *Container) vote() {
+	if int(c.votes.Add(1)) == len(c.tasks) {
+		c.stop("all tasks asked for it")
+	}
+}
+
+func (c *Container) caughtUp() {
+	if int(c.caught.Add(1)) == len(c.tasks) {
+		c.stop("every input is read to the end that it had at the start")
+	}
+}
+
+// fail ends everything at once; the first failure is the container's.
+func (c *Container) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failure == nil {
+		c.failure = err
+		c.log.Error("failed", "error", err)
+	}
+	c.endHard(err)
+	if c.live {
+		for _, t := range c.tasks {
+			t.sig.raise(signalAbort)
+		}
+	}
+}
+
+// start brings the container to the point where its tasks may be called, in
+// Samza's order: checkpoints and starting positions, producers, stores, the
+// commit at the start, Init, consumers.
+func (c *Container) start() error {
+	if len(c.opts.Model.Tasks) == 0 {
+		return fmt.Errorf("container %s has no tasks; lower job.container.count", c.opts.Model.ID)
+	}
+	if err := c.buildTasks(); err != nil {
+		return err
+	}
+	starts, err := c.positions()
+	if err != nil {
+		return err
+	}
+	c.announce(starts)
+	if err := c.assignLanes(starts); err != nil {
+		return err
+	}
+	if err := c.findChangelogs(); err != nil {
+		return err
+	}
+	if err := c.each(startParallel, c.open); err != nil {
+		return err
+	}
+	return c.consume(starts)
+}
+
+// How many tasks restore and initialise at a time.
+const startParallel = 16
+
+// work runs the tasks to their end.
+func (c *Container) work() error {
+	fetchCtx, endFetch := context.WithCancel(c.begun)
+	defer endFetch()
+	var fetching, running sync.WaitGroup
+	for _, f := range c.fetchers {
+		fetching.Go(func() {
+			if err := f.run(fetchCtx); err != nil {
+				c.fail(err)
+			}
+		})
+	}
+	c.mu.Lock()
+	c.live = true
+	if c.stopping != "" {
+		for _, t := range c.tasks {
+			t.sig.raise(signalStop)
+		}
+	}
+	if c.paused {
+		c.signalPaused()
+	}
+	c.mu.Unlock()
+	// The end of the caller's context has to reach tasks that wait.
+	stopWatch := context.AfterFunc(c.hard, func() {
+		for _, t := range c.tasks {
+			t.sig.raise(signalAbort)
+		}
+	})
+	defer stopWatch()
+	for _, t := range c.tasks {
+		t.busy.Store(true)
+		running.Go(func() {
+			defer t.busy.Store(false)
+			if err := t.loop(); err != nil && !errors.Is(err, errAborted) {
+				c.fail(err)
+			}
+		})
+	}
+	stopTimers := c.startTimers()
+	defer stopTimers()
+	c.log.Info("running", "tasks", len(c.tasks))
+	c.events.Event(events.Running{Container: c.opts.Model.ID})
+	c.checkCaughtUp()
+
+	c.await(&running)
+	endFetch()
+	fetching.Wait()
+	return c.cause()
+}
+
+// await waits for the tasks: without limit while they run, for
+// task.shutdown.ms once they were told to end.
+func (c *Container) await(running *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return
+	case <-c.begun.Done():
+	}
+	limit := time.NewTimer(c.settings.shutdown)
+	defer limit.Stop()
+	select {
+	case <-done:
+		return
+	case <-c.hard.Done():
+	case <-limit.C:
+		c.fail(fmt.Errorf("container %s: not stopped after %v (task.shutdown.ms); what its tasks did since their last commits will be repeated", c.opts.Model.ID, c.settings.shutdown))
+	}
+	// Told to end at once: a task that does not look at its Context is left
+	// behind with its goroutine. Closing the producers wakes those that wait for
+	// room to send.
+	select {
+	case <-done:
+	case <-time.After(hardWait):
+		c.closeProducers()
+		select {
+		case <-done:
+		case <-time.After(hardWait):
+			c.log.Warn("tasks are still busy and are left behind")
+		}
+	}
+}
+
+// hardWait is what tasks get to return from a call when all ends at once.
+const hardWait = 500 * time.Millisecond
+
+// cause is why the container ended; nil if in order.
+func (c *Container) cause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.failure != nil:
+		return c.failure
+	case c.hard.Err() != nil:
+		return fmt.Errorf("container %s: ended at once, without a commit: %w", c.opts.Model.ID, context.Cause(c.hard))
+	}
+	return nil
+}
+
+// shut is the last part of the end, good or bad: Close of every task, stores,
+// producers, consumers.
+func (c *Container) shut(err error) error {
+	var errs []error
+	for _, t := range c.tasks {
+		if t.busy.Load() {
+			continue // left behind in a call; nothing of it may be touched
+		}
+		if t.opened {
+			errs = append(errs, t.shut())
+		}
+		if t.stores != nil {
+			errs = append(errs, t.stores.Close())
+		}
+		if err == nil {
+			errs = append(errs, t.out.close(), t.changelogs.close())
+		}
+	}
+	errs = append(errs, c.closeProducers())
+	for _, name := range sortedKeys(c.consumers) {
+		errs = append(errs, c.consumers[name].Close())
+	}
+	if err != nil {
+		// What fails in the wake of a failure is not why.
+		if also := errors.Join(errs...); also != nil {
+			c.log.Warn("while ending", "error", also)
+		}
+		return err
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("container %s: end: %w", c.opts.Model.ID, err)
+	}
+	return nil
+}
+
+func (c *Container) closeProducers() error {
+	c.mu.Lock()
+	producers := c.producers
+	c.producers = map[string]system.Producer{}
+	c.mu.Unlock()
+	var errs []error
+	for _, name := range sortedKeys(producers) {
+		errs = append(errs, producers[name].Close())
+	}
+	return errors.Join(errs...)
+}
+
+// each calls f for every task, a number of them at a time, until one fails or
+// the container is told to end.
+func (c *Container) each(limit int, f func(*instance) error) error {
+	var (
+		wg   sync.WaitGroup
+		next atomic.Int32
+		mu   sync.Mutex
+		errs error
+	)
+	for range min(limit, len(c.tasks)) {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				mu.Lock()
+				stop := errs != nil
+				mu.Unlock()
+				if i >= len(c.tasks) || stop {
+					return
+				}
+				err := c.begun.Err()
+				if err == nil {
+					err = f(c.tasks[i])
+				}
+				if err != nil {
+					mu.Lock()
+					if errs == nil {
+						errs = err
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errs
+}
+
+// open readies one task: its stores, the commit at the start, Init.
+func (c *Container) open(t *instance) error {
+	if err := c.openStores(t); err != nil {
+		return err
+	}
+	t.lastCommit = c.now()
+	if t.sealAtStart() {
+		if err := t.commit(); err != nil {
+			return fmt.Errorf("at the start: %w", err)
+		}
+	}
+	t.opened = true
+	return t.initialize()
+}
+
+// consume makes the consumers and tells them where to begin.
+func (c *Container) consume(starts []start) error {
+	for _, s := range starts {
+		consumer, err := c.consumer(s.source.System)
+		if err != nil {
+			return err
+		}
+		if err := consumer.Assign(s.source, s.position.offset); err != nil {
+			return fmt.Errorf("container %s: %w", c.opts.Model.ID, err)
+		}
+	}
+	return nil
+}
+
+func (c *Container) consumer(name string) (system.Consumer, error) {
+	if consumer, ok := c.consumers[name]; ok {
+		return consumer, nil
+	}
+	s, err := c.opts.System(name)
+	if err != nil {
+		return nil, err
+	}
+	consumer, err := s.Consumer()
+	if err != nil {
+		return nil, fmt.Errorf("system %q: consumer: %w", name, err)
+	}
+	c.consumers[name] = consumer
+	c.fetchers[name].consumer = consumer
+	return consumer, nil
+}
+
+// outbox opens an outbox of a task on a system.
+func (c *Container) outbox(name, sys string) (system.Outbox, error) {
+	if !slices.Contains(config.Systems(c.opts.Config), sys) {
+		return nil, fmt.Errorf("the system %q is not configured (systems.%s.*); there are %v", sys, sys, config.Systems(c.opts.Config))
+	}
+	p, err := c.producer(sys)
+	if err != nil {
+		return nil, err
+	}
+	return p.Outbox(name)
+}
+
+func (c *Container) producer(sys string) (system.Producer, error) {
+	s, err := c.opts.System(sys)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p, ok := c.producers[sys]; ok {
+		return p, nil
+	}
+	p, err := s.Producer()
+	if err != nil {
+		return nil, fmt.Errorf("system %q: producer: %w", sys, err)
+	}
+	c.producers[sys] = p
+	return p, nil
+}
+
+// startTimers starts windows, commits and the progress of each second.
+func (c *Container) startTimers() (stop func()) {
+	var stops []func()
+	for i, t := range c.tasks {
+		if c.settings.window > 0 {
+			if _, ok := t.task.(task.Windower); ok {
+				stops = append(stops, every(c.settings.window, c.settings.window, func() { t.sig.raise(signalWindow) }))
+			}
+		}
+		if c.settings.commit > 0 {
+			stops = append(stops, every(staggered(c.settings.commit, i, len(c.tasks)), c.settings.commit, func() { t.sig.raise(signalCommit) }))
+		}
+	}
+	if c.settings.showSamples {
+		stops = append(stops, every(time.Second, time.Second, c.tick))
+	}
+	return func() {
+		for _, s := range stops {
+			s()
+		}
+	}
+}
+
+func (c *Container) tick() {
+	for _, t := range c.tasks {
+		t.sig.raise(signalSample)
+	}
+	c.events.Event(c.progress())
+}
+
+// checkCaughtUp counts the tasks that have nothing to read from the start.
+func (c *Container) checkCaughtUp() {
+	if !c.settings.untilCaughtUp {
+		return
+	}
+	for _, t := range c.tasks {
+		if len(t.lanes) == 0 || t.nothingToRead {
+			c.caughtUp()
+		}
+	}
+}

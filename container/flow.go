@@ -1,0 +1,117 @@
+package container
+
+// The bounds of what lies fetched and not yet processed, and what follows from
+// them for the fetch. Everything here is a function of its arguments.
+//
+// The rule: while every buffer is full the consumer is not polled at all, which
+// costs nothing. To pause a partition throws away what the client had fetched
+// of it already, so only partitions that are far ahead are paused, and only
+// while others have nothing to do.
+
+// bounds are those of one partition's buffer. Zero means none.
+type bounds struct {
+	messages int
+	bytes    int
+}
+
+// partitionBounds divides what systems.S.samza.fetch.threshold (messages) and
+// systems.S.samza.fetch.threshold.bytes allow a container among its partitions
+// of that system, as Samza does: the messages evenly; of the bytes half. Set
+// bytes win over the count; without them safety, in bytes, holds beside it, so
+// that large messages cannot fill the memory.
+func partitionBounds(threshold, thresholdBytes, safety, partitions int) bounds {
+	partitions = max(partitions, 1)
+	if thresholdBytes > 0 {
+		return bounds{bytes: max(thresholdBytes/2/partitions, 1)}
+	}
+	b := bounds{messages: max(threshold/partitions, 1)}
+	if safety > 0 {
+		b.bytes = max(safety/partitions, 1)
+	}
+	return b
+}
+
+// level is how full one partition's buffer is.
+type level uint8
+
+const (
+	// levelIdle: below the bound, and as far as the last fetch told nothing more
+	// is to be had.
+	levelIdle level = iota
+	// levelLow: below the bound while more is to be had.
+	levelLow
+	// levelFull: at the bound or above.
+	levelFull
+	// levelAhead: at aheadFactor times the bound or above, in at least
+	// aheadBatches batches.
+	levelAhead
+
+	levels = 4
+)
+
+const (
+	aheadFactor = 4
+	// A single fetch may bring many times the bound; it is no reason to pause.
+	aheadBatches = 3
+)
+
+// load is what one partition's buffer holds.
+type load struct {
+	messages, bytes, batches int
+	// behind: the last fetch showed that the partition has more.
+	behind bool
+}
+
+func (b bounds) levelOf(l load) level {
+	switch {
+	case b.reached(l, aheadFactor) && l.batches >= aheadBatches:
+		return levelAhead
+	case b.reached(l, 1):
+		return levelFull
+	case l.behind:
+		return levelLow
+	}
+	return levelIdle
+}
+
+func (b bounds) reached(l load, times int) bool {
+	return b.messages > 0 && l.messages >= times*b.messages || b.bytes > 0 && l.bytes >= times*b.bytes
+}
+
+// census counts a system's partitions by the level of their buffers.
+type census [levels]int
+
+// polling is what the fetcher does next.
+type polling uint8
+
+const (
+	// pollNow: ask the consumer; it blocks until there is something.
+	pollNow polling = iota
+	// pollLater: ask when the poll interval has passed (task.poll.interval.ms),
+	// or as soon as a buffer runs low.
+	pollLater
+	// pollHold: wait until a buffer runs low.
+	pollHold
+)
+
+// plan decides. A partition that had nothing at the last fetch is looked at
+// again after the poll interval while others are full, so that a slow task
+// does not keep an idle partition's next message waiting.
+func (c census) plan() polling {
+	switch full := c[levelFull] + c[levelAhead]; {
+	case c[levelLow] > 0 || full == 0:
+		return pollNow
+	case c[levelIdle] > 0:
+		return pollLater
+	}
+	return pollHold
+}
+
+// pauses says whether a partition of that level is to be paused now: it is far
+// ahead and the consumer is going to be polled for the sake of others.
+func (c census) pauses(l level) bool {
+	return l == levelAhead && c.plan() != pollHold
+}
+
+// resumes says whether a paused partition is to be read again.
+func resumes(l level) bool { return l == levelLow || l == levelIdle }

@@ -1,0 +1,158 @@
+package container
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"heddle/checkpoint"
+	"heddle/container/events"
+	"heddle/storage"
+	"heddle/task"
+)
+
+// home is the container, as its tasks see it. All of it may be called from any
+// goroutine and returns at once.
+type home interface {
+	// commitAll asks every task for a commit.
+	commitAll()
+	// stop begins the graceful end.
+	stop(why string)
+	// vote counts a task that wants the container to end; caughtUp one that has
+	// read all that it was to read.
+	vote()
+	caughtUp()
+}
+
+// instance is one running task (Samza: TaskInstance). All of it belongs to the
+// task's goroutine (loop), but for sig and what is atomic.
+type instance struct {
+	name        string
+	task        task.Task
+	settings    *settings
+	lanes       []*lane
+	fetchers    map[*lane]*fetcher
+	out         outputs
+	changelogs  outputs
+	stores      *storage.Set
+	checkpoints checkpoint.Log // nil: none
+	registry    task.Metrics
+	counts      taskCounts
+	log         *slog.Logger
+	events      events.Sink
+	home        home
+	now         func() time.Time
+	// hard ends when the container is to end at once.
+	hard context.Context
+	// flows and windows are the container's counts, that progress shows.
+	flows            *flows
+	windows, commits *atomic.Int64
+	failpoint        func(task string, s Step) error
+
+	sig   signals
+	inbox inbox
+	// busy: the loop has not returned.
+	busy atomic.Bool
+	// logged are the stores with a changelog, restores how far they are.
+	logged   []string
+	restores restores
+	// opened: Init was called, so Close has to be.
+	opened bool
+	// unsealed: an input begins at an offset that another start would not
+	// choose again (position.unsealed).
+	unsealed bool
+	// nothingToRead: no input had anything to read at the start.
+	nothingToRead bool
+
+	// ring holds the lanes with messages, the next in turn first.
+	ring []*lane
+	// waiting is how many lanes have not reached their end (until).
+	waiting int
+
+	// requested: a commit was asked for, not only due by the clock.
+	requested atomic.Bool
+	voted     bool
+	// worked: something was processed, sent or called since the last commit.
+	worked     bool
+	samples    int // messages out that may still be shown
+	samplesIn  int
+	chunks     uint64
+	lastCommit time.Time
+	// since the last commit
+	sinceMessages, sinceSent int64
+	lastDrop                 time.Time
+	drops                    int64
+}
+
+// taskCounts are the task's metrics under Samza's names.
+type taskCounts struct {
+	processed, windows, commits, sends task.Counter
+	deserialization, serialization     task.Counter
+	ignored, sendFailed                task.Counter
+	processTime, windowTime            task.Timer
+	commitTime                         task.Timer
+}
+
+const (
+	taskMetrics      = "org.apache.samza.container.TaskInstanceMetrics"
+	containerMetrics = "org.apache.samza.container.SamzaContainerMetrics"
+)
+
+func newTaskCounts(m task.Metrics) taskCounts {
+	return taskCounts{
+		processed:       m.Counter(taskMetrics, "messages-actually-processed"),
+		windows:         m.Counter(taskMetrics, "window-calls"),
+		commits:         m.Counter(taskMetrics, "commit-calls"),
+		sends:           m.Counter(taskMetrics, "send-calls"),
+		deserialization: m.Counter("org.apache.samza.system.SystemConsumersMetrics", "deserialization error"),
+		serialization:   m.Counter("org.apache.samza.system.SystemProducersMetrics", "serialization error"),
+		ignored:         m.Counter(taskMetrics, "exceptions-ignored"),
+		sendFailed:      m.Counter("org.apache.samza.system.kafka.KafkaSystemProducerMetrics", "send-failed"),
+		processTime:     m.Timer(containerMetrics, "process-ns"),
+		windowTime:      m.Timer(containerMetrics, "window-ns"),
+		commitTime:      m.Timer(taskMetrics, "commit-ns"),
+	}
+}
+
+// committed takes note of a commit that succeeded.
+func (t *instance) committed(began time.Time, _ checkpoint.Checkpoint) {
+	t.worked = false
+	t.commits.Add(1)
+	t.lastCommit = began
+	took := t.now().Sub(began)
+	t.counts.commits.Add(1)
+	t.counts.commitTime.Observe(took)
+	sent := t.sent()
+	t.counts.sends.Add(sent - t.sinceSent)
+	t.events.Event(events.Committed{
+		Task: t.name, Messages: t.sinceMessages, Sent: sent - t.sinceSent, Took: took,
+		Final: t.sig.get()&signalStop != 0,
+	})
+	t.sinceMessages, t.sinceSent = 0, sent
+}
+
+// sent is how many messages the task has sent since its start.
+func (t *instance) sent() int64 {
+	var n int64
+	for _, s := range t.out.streams {
+		n += s.sent
+	}
+	return n
+}
+
+// dropped tells of a message that was passed over, at most once a second.
+func (t *instance) dropped(what string, cause error) {
+	t.drops++
+	if now := t.now(); now.Sub(t.lastDrop) >= time.Second {
+		t.lastDrop = now
+		t.log.Warn("message passed over, as configured", "kind", what, "total", t.drops, "cause", cause)
+		t.events.Event(events.Dropped{Task: t.name, What: what, Cause: cause.Error(), Total: t.drops})
+	}
+}
+
+// where names the message at hand, for errors.
+func where(m *task.Message) string {
+	return fmt.Sprintf("topic %s, partition %d, offset %d (system %s)", m.Source.Stream, m.Source.Partition, m.Offset, m.Source.System)
+}

@@ -1,0 +1,137 @@
+package container
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"heddle/config"
+	"heddle/system"
+)
+
+// settings is what the configuration says of the run loop, read once.
+type settings struct {
+	config         config.Config
+	jobName, jobID string
+	containerID    string
+
+	// window and commit are task.window.ms and task.commit.ms; 0 and below:
+	// never by the clock.
+	window, commit time.Duration
+	// commitTimeout fails a commit (task.commit.timeout.ms); shutdown bounds the
+	// graceful end (task.shutdown.ms).
+	commitTimeout, shutdown time.Duration
+
+	dropDeserialization, dropSerialization, dropProducer bool
+	ignored                                              ignored
+
+	transactionalCheckpoint, transactionalRestore bool
+
+	// safety bounds what is fetched and not processed, in bytes over all input
+	// partitions, besides systems.S.samza.fetch.threshold.
+	safety int
+	// arenaChunk bounds the chunks of the tasks' arenas.
+	arenaChunk int
+
+	untilCaughtUp bool
+	showSamples   bool
+}
+
+// pollInterval is how long an idle partition waits at most to be looked at
+// while others are full (Samza: task.poll.interval.ms, 50).
+const pollInterval = 50 * time.Millisecond
+
+// readSettings takes what it needs from a configuration that was validated
+// when the job was planned; an error here is wrong configuration all the same.
+func readSettings(c config.Config, containerID string) (*settings, error) {
+	memory, err := config.ContainerMemoryMB(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &settings{
+		config:      c,
+		jobName:     config.JobName.Of(c),
+		jobID:       config.JobID.Of(c),
+		containerID: containerID,
+		safety:      min(memory<<20/8, 64<<20),
+		arenaChunk:  maxChunk,
+	}
+	for _, err := range []error{
+		get(&s.window, config.TaskWindow, c),
+		get(&s.commit, config.TaskCommit, c),
+		get(&s.commitTimeout, config.TaskCommitTimeout, c),
+		get(&s.shutdown, config.TaskShutdown, c),
+		get(&s.dropDeserialization, config.TaskDropDeserialization, c),
+		get(&s.dropSerialization, config.TaskDropSerialization, c),
+		get(&s.dropProducer, config.TaskDropProducer, c),
+		get(&s.transactionalCheckpoint, config.TaskTransactionalCheckpoint, c),
+		get(&s.transactionalRestore, config.TaskTransactionalRestore, c),
+	} {
+		if err != nil {
+			return nil, err
+		}
+	}
+	if entries, ok := c.Get("task.ignored.exceptions"); ok {
+		s.ignored = newIgnored(strings.Split(entries, ","))
+	}
+	return s, nil
+}
+
+func get[T any](v *T, k config.Key[T], c config.Config) (err error) {
+	*v, err = k.Get(c)
+	return err
+}
+
+// inputSettings is what the configuration says of one input stream.
+type inputSettings struct {
+	key, value   string // names of serdes
+	oldest       bool
+	reset        bool
+	outOfRange   string
+	committed    bool // reads only committed records
+	threshold    int
+	thresholdLen int // in bytes
+}
+
+func readInput(c config.Config, id system.StreamID) (inputSettings, error) {
+	sc, err := config.Stream(c, id.System, id.Stream)
+	if err != nil {
+		return inputSettings{}, err
+	}
+	in := inputSettings{oldest: sc.OffsetDefault == "oldest", reset: sc.ResetOffset}
+	if in.threshold, err = config.SystemFetchThreshold.Get(c, id.System); err != nil {
+		return in, err
+	}
+	bytes, err := config.SystemFetchThresholdBytes.Get(c, id.System)
+	if err != nil {
+		return in, err
+	}
+	in.thresholdLen = int(bytes)
+	reset, err := config.SystemStreamAutoOffsetReset.Get(c, id.System, id.Stream)
+	if err != nil {
+		return in, err
+	}
+	switch reset {
+	case "":
+	case "none":
+		in.outOfRange = "none"
+	case "latest":
+		in.outOfRange = "upcoming"
+	default:
+		in.outOfRange = "oldest"
+	}
+	level, _ := c.Get("systems." + id.System + ".consumer.isolation.level")
+	in.committed = level == "read_committed"
+	return in, nil
+}
+
+// caughtUpKey makes a container commit and end once it has read its inputs to
+// the end that they had at its start (run-job --until-caught-up). It is set by
+// run-job, not by people.
+const caughtUpKey = "heddle.run.until-caught-up"
+
+// preloadedKey holds the offsets of the first records that this start of
+// run-job preloaded into a stream, as "partition:offset,...".
+func preloadedKey(id system.StreamID) string {
+	return fmt.Sprintf("heddle.run.preloaded.%s.%s", id.System, id.Stream)
+}
