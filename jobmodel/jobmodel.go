@@ -62,7 +62,7 @@ func (s Stream) String() string { return s.System + "." + s.Stream }
 // ContainerIDs gives the ids of the containers in order: numbers by their
 // value, then all others as strings.
 func (m JobModel) ContainerIDs() []string {
-	return slices.SortedFunc(maps.Keys(m.Containers), compareIDs)
+	return slices.SortedFunc(maps.Keys(m.Containers), CompareIDs)
 }
 
 // TaskCount is the number of tasks in all containers.
@@ -90,7 +90,9 @@ func (m JobModel) ChangelogPartitions() int32 {
 // TaskNames gives the container's task names in order.
 func (c Container) TaskNames() []string { return slices.Sorted(maps.Keys(c.Tasks)) }
 
-func compareIDs(a, b string) int {
+// CompareIDs orders container ids: numbers by their value, before all others,
+// which are ordered as strings.
+func CompareIDs(a, b string) int {
 	x, errX := strconv.Atoi(a)
 	y, errY := strconv.Atoi(b)
 	switch {

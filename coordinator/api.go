@@ -1,0 +1,319 @@
+package coordinator
+
+import "time"
+
+// This file holds what travels between containers, the coordinator and those
+// who look at it. All times are in milliseconds since the Unix epoch.
+
+// Commands that a container knows. Others may come from a newer coordinator and
+// are to be ignored with a warning.
+const (
+	// CommandStop asks for a graceful stop of the container.
+	CommandStop = "stop"
+	// CommandPause and CommandResume hold and continue the fetching of inputs.
+	CommandPause  = "pause"
+	CommandResume = "resume"
+	// CommandCommit asks all tasks for a commit.
+	CommandCommit = "commit"
+)
+
+// Command is one thing that a container is told.
+type Command struct {
+	// Seq numbers the commands of one container; they rise but need not be
+	// dense.
+	Seq  int64  `json:"seq"`
+	Type string `json:"type"`
+	// Args depend on the type; a stop has "reason".
+	Args map[string]string `json:"args,omitzero"`
+}
+
+// States of a container and of a task.
+const (
+	// ContainerWaiting: the cluster was asked for it.
+	ContainerWaiting = "waiting"
+	// ContainerStarting: it is being started, or has not begun to read yet.
+	ContainerStarting = "starting"
+	// ContainerRestoring: stores are being restored.
+	ContainerRestoring = "restoring"
+	// ContainerRunning: its tasks process messages.
+	ContainerRunning = "running"
+	// ContainerPaused: it runs, but was told not to fetch.
+	ContainerPaused = "paused"
+	// ContainerStopping: it was told to stop.
+	ContainerStopping = "stopping"
+	// ContainerStopped: it ended by itself or as told.
+	ContainerStopped = "stopped"
+	// ContainerFailed: it ended with an error.
+	ContainerFailed = "failed"
+)
+
+// Counters are totals since a container or task started.
+type Counters struct {
+	Processed int64 `json:"processed"`
+	Sent      int64 `json:"sent"`
+	Windows   int64 `json:"windows"`
+	Commits   int64 `json:"commits"`
+	// Dropped are messages that could not be decoded and were passed over.
+	Dropped int64 `json:"dropped"`
+}
+
+// Add gives the sum of both.
+func (c Counters) Add(o Counters) Counters {
+	return Counters{c.Processed + o.Processed, c.Sent + o.Sent, c.Windows + o.Windows, c.Commits + o.Commits, c.Dropped + o.Dropped}
+}
+
+// Report is what a container says of itself; it is the container's heartbeat
+// too.
+type Report struct {
+	// ExecutionID is the cluster's id of the process ("container_..."): a
+	// restarted container has the same container id and another execution id.
+	ExecutionID string `json:"executionContainerId"`
+	// State is one of the Container states.
+	State     string `json:"state"`
+	StartedAt int64  `json:"startedAt"`
+	Host      string `json:"host,omitzero"`
+	PID       int    `json:"pid,omitzero"`
+
+	Counters Counters     `json:"counters"`
+	Tasks    []TaskReport `json:"tasks"`
+	// LastError is the newest error, also one that was survived.
+	LastError string `json:"lastError,omitzero"`
+
+	// MemoryBytes is the resident size, HeapBytes Go's heap, CPUSeconds user and
+	// system time since the start.
+	MemoryBytes int64   `json:"memoryBytes"`
+	HeapBytes   int64   `json:"heapBytes"`
+	CPUSeconds  float64 `json:"cpuSeconds"`
+	Goroutines  int     `json:"goroutines,omitzero"`
+
+	// Metrics is a snapshot of the container's metrics, group to name to value,
+	// as Samza's. Numbers are served under /metrics.
+	Metrics map[string]map[string]any `json:"metrics,omitzero"`
+}
+
+// TaskReport is one task's part of a Report.
+type TaskReport struct {
+	Name string `json:"name"`
+	// State is one of the Container states.
+	State    string          `json:"state"`
+	Counters Counters        `json:"counters"`
+	Inputs   []InputReport   `json:"inputs"`
+	Restores []RestoreReport `json:"restores,omitzero"`
+	// LastCommit is when the newest commit was done; 0: none yet.
+	LastCommit int64  `json:"lastCommit,omitzero"`
+	LastError  string `json:"lastError,omitzero"`
+}
+
+// InputReport is the position in one input partition.
+type InputReport struct {
+	System    string `json:"system"`
+	Stream    string `json:"stream"`
+	Partition int32  `json:"partition"`
+	// Next is the offset that is processed next, HighWatermark the partition's
+	// end at the last fetch; -1: not known yet.
+	Next          int64 `json:"next"`
+	HighWatermark int64 `json:"highWatermark"`
+}
+
+// Lag is the number of messages not yet processed, counting gaps; ok is false if
+// it is not known.
+func (i InputReport) Lag() (n int64, ok bool) {
+	if i.Next < 0 || i.HighWatermark < 0 {
+		return 0, false
+	}
+	return max(0, i.HighWatermark-i.Next), true
+}
+
+// RestoreReport is how far the restore of a store has come, in changelog
+// records.
+type RestoreReport struct {
+	Store string `json:"store"`
+	Done  int64  `json:"done"`
+	Total int64  `json:"total"`
+}
+
+// Reply answers a Report.
+type Reply struct {
+	// Alive is false when the coordinator does not know this execution, or has
+	// given it up: the container has to stop, since another one may have its
+	// tasks.
+	Alive bool `json:"alive"`
+	// NextReport is when the next report is wanted, in ms from now; it grows
+	// with the number of containers.
+	NextReport int64 `json:"nextReportMs"`
+}
+
+// States of a job.
+const (
+	JobStarting = "STARTING"
+	JobRunning  = "RUNNING"
+	JobStopping = "STOPPING"
+	JobFinished = "FINISHED"
+	JobFailed   = "FAILED"
+)
+
+// Job is what whoever runs the job says of it as a whole.
+type Job struct {
+	// ApplicationID and AttemptID are YARN's; empty elsewhere.
+	ApplicationID, AttemptID string
+	// Name and ID are job.name and job.id; User runs it; Factory is "yarn",
+	// "process" or "thread".
+	Name, ID, User, Factory string
+	// State is one of the Job states. FinalStatus is YARN's: UNDEFINED,
+	// SUCCEEDED, FAILED, KILLED.
+	State, FinalStatus string
+	// Diagnostics is the true cause of a failure, or what is being waited for.
+	Diagnostics string
+	TrackingURL string
+	StartedAt   time.Time
+}
+
+// Container is what whoever runs the job says of one container.
+type Container struct {
+	// ID is the container (processor) id; ExecutionID the cluster's id of the
+	// process that runs it now or ran it last, empty before the first.
+	ID, ExecutionID string
+	// State is one of the Container states. What the container reports of
+	// itself is shown in place of ContainerStarting and ContainerRunning.
+	State string
+	// Host is where it runs, LogURL where its logs can be read, while running
+	// and after.
+	Host, LogURL string
+	// StartedAt is when the present process was started; zero: none.
+	StartedAt time.Time
+	// Starts is the number of processes so far; Failures those that ended with
+	// an error, LastExit how the last of them ended, in words.
+	Starts, Failures int
+	LastExit         string
+	// MemoryMB and Cores are what it was given.
+	MemoryMB, Cores int
+}
+
+// Status is the answer of GET /ui/api/v1/status.
+type Status struct {
+	ApplicationID string `json:"applicationId"`
+	AttemptID     string `json:"attemptId,omitzero"`
+	JobName       string `json:"jobName"`
+	JobID         string `json:"jobId"`
+	User          string `json:"user,omitzero"`
+	Factory       string `json:"factory,omitzero"`
+	State         string `json:"state"`
+	FinalStatus   string `json:"finalStatus"`
+	Diagnostics   string `json:"diagnostics,omitzero"`
+	TrackingURL   string `json:"trackingUrl,omitzero"`
+	StartedAt     int64  `json:"startedAt"`
+	Now           int64  `json:"now"`
+
+	Containers ContainerCounts `json:"containers"`
+	Tasks      TaskCounts      `json:"tasks"`
+	Inputs     InputCounts     `json:"inputs"`
+	// Totals counts from the start of this application master, over restarts of
+	// containers.
+	Totals Counters `json:"totals"`
+	// ProcessedPerSecond and SentPerSecond are rates over the last seconds.
+	ProcessedPerSecond float64 `json:"processedPerSecond"`
+	SentPerSecond      float64 `json:"sentPerSecond"`
+
+	ContainerList []ContainerStatus `json:"containerList"`
+}
+
+// ContainerCounts counts containers. Running are those that say so themselves.
+type ContainerCounts struct {
+	Wanted   int `json:"wanted"`
+	Running  int `json:"running"`
+	Failures int `json:"failures"`
+}
+
+// TaskCounts counts tasks.
+type TaskCounts struct {
+	Total   int `json:"total"`
+	Running int `json:"running"`
+}
+
+// InputCounts counts input partitions; a broadcast partition counts for each
+// task that reads it. Lag is that of the Known ones.
+type InputCounts struct {
+	Partitions int   `json:"partitions"`
+	Known      int   `json:"known"`
+	Lag        int64 `json:"lag"`
+}
+
+// ContainerStatus is one container's part of a Status.
+type ContainerStatus struct {
+	ID          string `json:"id"`
+	ExecutionID string `json:"executionContainerId,omitzero"`
+	State       string `json:"state"`
+	Host        string `json:"host,omitzero"`
+	LogURL      string `json:"logUrl,omitzero"`
+	StartedAt   int64  `json:"startedAt,omitzero"`
+	Starts      int    `json:"starts"`
+	Failures    int    `json:"failures"`
+	LastExit    string `json:"lastExit,omitzero"`
+	// LastReport is when the container reported last; 0: not yet.
+	LastReport         int64       `json:"lastReport,omitzero"`
+	LastError          string      `json:"lastError,omitzero"`
+	Tasks              TaskCounts  `json:"tasks"`
+	Inputs             InputCounts `json:"inputs"`
+	Counters           Counters    `json:"counters"`
+	ProcessedPerSecond float64     `json:"processedPerSecond"`
+	SentPerSecond      float64     `json:"sentPerSecond"`
+	MemoryBytes        int64       `json:"memoryBytes,omitzero"`
+	HeapBytes          int64       `json:"heapBytes,omitzero"`
+	// CPU is the number of cores in use over the last seconds.
+	CPU      float64 `json:"cpu"`
+	MemoryMB int     `json:"memoryMb,omitzero"`
+	Cores    int     `json:"cores,omitzero"`
+	// RestoreDone and RestoreTotal count changelog records while stores are
+	// restored.
+	RestoreDone  int64 `json:"restoreDone,omitzero"`
+	RestoreTotal int64 `json:"restoreTotal,omitzero"`
+}
+
+// TaskStatus is one task in the answer of GET /ui/api/v1/tasks.
+type TaskStatus struct {
+	Name               string          `json:"name"`
+	Container          string          `json:"container"`
+	State              string          `json:"state"`
+	ChangelogPartition int32           `json:"changelogPartition"`
+	Counters           Counters        `json:"counters"`
+	Inputs             []InputStatus   `json:"inputs"`
+	Lag                int64           `json:"lag"`
+	Restores           []RestoreReport `json:"restores,omitzero"`
+	LastCommit         int64           `json:"lastCommit,omitzero"`
+	LastError          string          `json:"lastError,omitzero"`
+}
+
+// InputStatus is one input partition of a TaskStatus; Next, HighWatermark and
+// Lag are -1 while they are not known.
+type InputStatus struct {
+	System        string `json:"system"`
+	Stream        string `json:"stream"`
+	Partition     int32  `json:"partition"`
+	Next          int64  `json:"next"`
+	HighWatermark int64  `json:"highWatermark"`
+	Lag           int64  `json:"lag"`
+}
+
+// State is what a Server asks of whoever runs the job. Its methods are called
+// from many goroutines.
+type State interface {
+	Job() Job
+	// Containers gives all containers that the job is to have, in any order.
+	Containers() []Container
+	// Alive tells whether this execution is a container's present one: started
+	// (from the moment of the request to start it) and neither ended nor given
+	// up.
+	Alive(executionID string) bool
+	// Hosts gives the host of each container for /locality; with host affinity
+	// what the coordinator stream holds, else nothing, as in Samza.
+	Hosts() map[string]string
+}
+
+// Events is what a Server tells whoever runs the job. Its methods are called
+// from many goroutines and must not block.
+type Events interface {
+	// ContainerReport: a report of a container that is alive came in.
+	ContainerReport(id string, r Report)
+	// StopRequested: somebody who may asked for a graceful stop of the job.
+	StopRequested(reason string)
+}

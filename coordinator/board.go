@@ -1,0 +1,228 @@
+package coordinator
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"heddle/jobmodel"
+)
+
+// board holds the newest report of each container and works out what is shown.
+// It is a plain value without clock or lock.
+type board struct {
+	model jobmodel.JobModel
+	// parts counts the input partitions of each container.
+	parts map[string]int
+	rows  map[string]*row
+}
+
+// row is one container's.
+type row struct {
+	report Report
+	at     time.Time
+	// past sums the counters of earlier executions.
+	past Counters
+	// old and new are points between which rates are taken; old is at least
+	// rateSpan before new once there are reports for so long.
+	old, mid, new point
+}
+
+type point struct {
+	at         time.Time
+	counters   Counters
+	cpuSeconds float64
+}
+
+// rateSpan is the least time over which rates are taken.
+const rateSpan = 5 * time.Second
+
+func newBoard(m jobmodel.JobModel) *board {
+	b := &board{model: m, parts: map[string]int{}, rows: map[string]*row{}}
+	for id, c := range m.Containers {
+		for _, t := range c.Tasks {
+			b.parts[id] += len(t.Inputs)
+		}
+	}
+	return b
+}
+
+// apply takes a container's report.
+func (b *board) apply(id string, r Report, now time.Time) {
+	p := point{now, r.Counters, r.CPUSeconds}
+	w := b.rows[id]
+	switch {
+	case w == nil:
+		w = &row{old: p, mid: p}
+		b.rows[id] = w
+	case w.report.ExecutionID != r.ExecutionID:
+		w.past = w.past.Add(w.report.Counters)
+		w.old, w.mid = p, p
+	}
+	if now.Sub(w.mid.at) >= rateSpan {
+		w.old, w.mid = w.mid, p
+	}
+	w.report, w.at, w.new = r, now, p
+}
+
+// rates gives messages in and out and cores used, per second.
+func (w *row) rates() (processed, sent, cpu float64) {
+	s := w.new.at.Sub(w.old.at).Seconds()
+	if s <= 0 {
+		return 0, 0, 0
+	}
+	return max(0, float64(w.new.counters.Processed-w.old.counters.Processed)/s),
+		max(0, float64(w.new.counters.Sent-w.old.counters.Sent)/s),
+		max(0, (w.new.cpuSeconds-w.old.cpuSeconds)/s)
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// status joins what whoever runs the job says with what the containers report.
+func (b *board) status(j Job, containers []Container, now time.Time) Status {
+	s := Status{
+		ApplicationID: j.ApplicationID, AttemptID: j.AttemptID, JobName: j.Name, JobID: j.ID, User: j.User,
+		Factory: j.Factory, State: j.State, FinalStatus: cmp.Or(j.FinalStatus, "UNDEFINED"), Diagnostics: j.Diagnostics,
+		TrackingURL: j.TrackingURL, StartedAt: millis(j.StartedAt), Now: now.UnixMilli(),
+		ContainerList: make([]ContainerStatus, 0, len(containers)),
+	}
+	s.Containers.Wanted = len(containers)
+	for _, c := range containers {
+		cs := b.container(c)
+		s.Containers.Failures += c.Failures
+		if cs.State == ContainerRunning || cs.State == ContainerPaused {
+			s.Containers.Running++
+		}
+		s.Tasks.Total += cs.Tasks.Total
+		s.Tasks.Running += cs.Tasks.Running
+		s.Inputs.Partitions += cs.Inputs.Partitions
+		s.Inputs.Known += cs.Inputs.Known
+		s.Inputs.Lag += cs.Inputs.Lag
+		s.Totals = s.Totals.Add(cs.Counters)
+		s.ProcessedPerSecond += cs.ProcessedPerSecond
+		s.SentPerSecond += cs.SentPerSecond
+		s.ContainerList = append(s.ContainerList, cs)
+	}
+	slices.SortFunc(s.ContainerList, func(x, y ContainerStatus) int { return jobmodel.CompareIDs(x.ID, y.ID) })
+	return s
+}
+
+func (b *board) container(c Container) ContainerStatus {
+	s := ContainerStatus{
+		ID: c.ID, ExecutionID: c.ExecutionID, State: c.State, Host: c.Host, LogURL: c.LogURL,
+		StartedAt: millis(c.StartedAt), Starts: c.Starts, Failures: c.Failures, LastExit: c.LastExit,
+		MemoryMB: c.MemoryMB, Cores: c.Cores,
+	}
+	s.Tasks.Total = len(b.model.Containers[c.ID].Tasks)
+	s.Inputs.Partitions = b.parts[c.ID]
+	w := b.rows[c.ID]
+	current := w != nil && w.report.ExecutionID == c.ExecutionID
+	if s.State == ContainerStarting || s.State == ContainerRunning {
+		if current {
+			s.State = cmp.Or(w.report.State, ContainerStarting)
+		} else {
+			s.State = ContainerStarting
+		}
+	}
+	if w == nil {
+		return s
+	}
+	s.LastReport = millis(w.at)
+	s.Counters = w.past.Add(w.report.Counters)
+	// Positions of an execution that ended are still the newest known ones.
+	for _, t := range w.report.Tasks {
+		for _, i := range t.Inputs {
+			if lag, ok := i.Lag(); ok {
+				s.Inputs.Known++
+				s.Inputs.Lag += lag
+			}
+		}
+	}
+	s.LastError = w.report.LastError
+	if !current || s.State == ContainerStopped || s.State == ContainerFailed || s.State == ContainerWaiting {
+		return s
+	}
+	for _, t := range w.report.Tasks {
+		if t.State == ContainerRunning || t.State == ContainerPaused {
+			s.Tasks.Running++
+		}
+		if t.State == ContainerRestoring {
+			for _, r := range t.Restores {
+				s.RestoreDone += r.Done
+				s.RestoreTotal += r.Total
+			}
+		}
+	}
+	s.ProcessedPerSecond, s.SentPerSecond, s.CPU = w.rates()
+	s.MemoryBytes, s.HeapBytes = w.report.MemoryBytes, w.report.HeapBytes
+	if w.report.Host != "" && s.Host == "" {
+		s.Host = w.report.Host
+	}
+	return s
+}
+
+// tasks lists the tasks of one container, or of all if id is empty, by
+// container and name.
+func (b *board) tasks(id string) []TaskStatus {
+	out := []TaskStatus{}
+	for _, cid := range b.model.ContainerIDs() {
+		if id != "" && id != cid {
+			continue
+		}
+		c := b.model.Containers[cid]
+		reported := map[string]TaskReport{}
+		if w := b.rows[cid]; w != nil {
+			for _, t := range w.report.Tasks {
+				reported[t.Name] = t
+			}
+		}
+		for _, name := range c.TaskNames() {
+			out = append(out, taskStatus(cid, c.Tasks[name], reported[name]))
+		}
+	}
+	return out
+}
+
+func taskStatus(container string, t jobmodel.Task, r TaskReport) TaskStatus {
+	s := TaskStatus{
+		Name: t.Name, Container: container, State: cmp.Or(r.State, ContainerWaiting), ChangelogPartition: t.ChangelogPartition,
+		Counters: r.Counters, Inputs: make([]InputStatus, 0, len(t.Inputs)), Restores: r.Restores,
+		LastCommit: r.LastCommit, LastError: r.LastError,
+	}
+	positions := make(map[jobmodel.Input]InputReport, len(r.Inputs))
+	for _, i := range r.Inputs {
+		positions[jobmodel.Input{System: i.System, Stream: i.Stream, Partition: i.Partition}] = i
+	}
+	for _, i := range t.Inputs {
+		is := InputStatus{System: i.System, Stream: i.Stream, Partition: i.Partition, Next: -1, HighWatermark: -1, Lag: -1}
+		if p, ok := positions[i]; ok {
+			is.Next, is.HighWatermark = p.Next, p.HighWatermark
+			if lag, ok := p.Lag(); ok {
+				is.Lag = lag
+				s.Lag += lag
+			}
+		}
+		s.Inputs = append(s.Inputs, is)
+	}
+	return s
+}
+
+// worstFirst sorts tasks by lag, the largest first, for a page that shows only
+// some.
+func worstFirst(tasks []TaskStatus) {
+	slices.SortStableFunc(tasks, func(a, b TaskStatus) int { return cmp.Compare(b.Lag, a.Lag) })
+}
+
+// ids gives the containers that have reported, in order.
+func (b *board) ids() []string {
+	return slices.SortedFunc(maps.Keys(b.rows), func(x, y string) int {
+		return cmp.Or(jobmodel.CompareIDs(x, y), strings.Compare(x, y))
+	})
+}

@@ -1,0 +1,104 @@
+package coordinator
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Operator is the side of a person, or of run-job: it looks at a job and may
+// stop it, by the coordinator's own address or through YARN's proxy.
+type Operator struct {
+	// UI is where the pages are: the tracking URL, or the server's URL + "ui/".
+	UI string
+	// HTTP is http.DefaultClient if nil; on a Kerberos cluster it is one that
+	// speaks SPNEGO to the proxy.
+	HTTP *http.Client
+}
+
+// ErrForbidden: the job's secret was wrong or missing.
+var ErrForbidden = errors.New("the job's secret is missing or is not this job's")
+
+// Status fetches the job's Status.
+func (o Operator) Status(ctx context.Context) (Status, error) {
+	var s Status
+	if err := o.do(ctx, http.MethodGet, "api/v1/status", nil, &s); err != nil {
+		return Status{}, fmt.Errorf("ask for the job's status: %w", err)
+	}
+	return s, nil
+}
+
+// Tasks fetches the tasks of a container, or of all for "".
+func (o Operator) Tasks(ctx context.Context, containerID string) ([]TaskStatus, error) {
+	path := "api/v1/tasks"
+	if containerID != "" {
+		path += "?container=" + url.QueryEscape(containerID)
+	}
+	var out struct {
+		Tasks []TaskStatus `json:"tasks"`
+	}
+	if err := o.do(ctx, http.MethodGet, path, nil, &out); err != nil {
+		return nil, fmt.Errorf("ask for the job's tasks: %w", err)
+	}
+	return out.Tasks, nil
+}
+
+// Stop asks for a graceful stop. It is a PUT with the secret in the body, which
+// passes YARN's proxy.
+func (o Operator) Stop(ctx context.Context, secret []byte, reason string) error {
+	body, err := encode(stopJSON{Secret: SecretText(secret), Reason: reason})
+	if err != nil {
+		return fmt.Errorf("ask for a stop: %w", err)
+	}
+	if err := o.do(ctx, http.MethodPut, "api/v1/stop", body, nil); err != nil {
+		return fmt.Errorf("ask for a stop: %w", err)
+	}
+	return nil
+}
+
+func (o Operator) do(ctx context.Context, method, path string, body []byte, out any) error {
+	var send io.Reader
+	if body != nil {
+		send = bytes.NewReader(body)
+	}
+	base := strings.TrimSuffix(o.UI, "/") + "/"
+	req, err := http.NewRequestWithContext(ctx, method, base+path, send)
+	if err != nil {
+		return fmt.Errorf("the address %q: %w", o.UI, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", jsonType)
+	}
+	client := o.HTTP
+	if client == nil {
+		client = http.DefaultClient
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer of %s: %w", base, err)
+	}
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusAccepted:
+	case http.StatusForbidden:
+		return fmt.Errorf("%w (%s)", ErrForbidden, base)
+	default:
+		return fmt.Errorf("%s answered %s%s", base, resp.Status, said(b))
+	}
+	if out == nil {
+		return nil
+	}
+	if err := decode(b, out); err != nil {
+		return fmt.Errorf("%s answered what is no JSON, so it is not the job's application master: %w", base, err)
+	}
+	return nil
+}
