@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A real Kafka, HDFS and YARN on this machine, as plain Java processes. See docs/grid.md.
+# shellcheck disable=SC2015,SC2086,SC2153,SC2206
 set -u -o pipefail
 shopt -s nullglob
 
@@ -87,19 +88,24 @@ address_of() {
   esac
 }
 
+# set_nodemanagers: as many as --nodemanagers says; not fewer than run.
+set_nodemanagers() {
+  local i
+  [[ -n $OPTION_NODEMANAGERS ]] || return 0
+  for ((i = OPTION_NODEMANAGERS + 1; i <= NODEMANAGERS; i++)); do
+    if pid_of "nm$i" >/dev/null; then
+      die $EXIT_FAILED "nm$i runs: stop yarn before the grid gets fewer NodeManagers"
+    fi
+  done
+  NODEMANAGERS=$OPTION_NODEMANAGERS
+}
+
 # prepare: the grid's folder, ports and configuration, and the daemons' jars.
 prepare() {
   local name part mode
   find_java
   for part in $(for name in "$@"; do part_of "$name"; done | sort -u); do bootstrap "$part"; done
 
-  if [[ -n $OPTION_NODEMANAGERS && $OPTION_NODEMANAGERS != "$NODEMANAGERS" ]]; then
-    for ((i = OPTION_NODEMANAGERS + 1; i <= NODEMANAGERS; i++)); do
-      if pid_of "nm$i" >/dev/null; then
-        die $EXIT_FAILED "nm$i runs: stop yarn before the grid gets fewer NodeManagers"
-      fi
-    done
-  fi
   mode=${OPTION_PORTS:-${GRID_PORTS:-${PORT_MODE:-fixed}}}
   if [[ -z ${PORT_MODE:-} ]]; then
     write_ports "$mode"
@@ -146,10 +152,9 @@ start() {
   make_home
   lock
   load
-  NODEMANAGERS=${OPTION_NODEMANAGERS:-$NODEMANAGERS}
+  set_nodemanagers
   names=$(daemons "$@") || exit $?
   prepare $names
-  names=$(daemons "$@")
 
   for name in $names; do
     if pid_of "$name" >/dev/null; then continue; fi
@@ -161,6 +166,8 @@ start() {
     starting+=("$name")
   done
 
+  # Interrupted, it leaves nothing half-started.
+  trap 'clear_progress; say "interrupted, stopping what this start began"; end ${starting[@]+"${starting[@]}"}; exit 130' INT TERM HUP
   for name in ${starting[@]+"${starting[@]}"}; do
     case $name in
       kafka | namenode)
@@ -215,6 +222,7 @@ start() {
     fi
     ((${#waiting[@]} == 0)) || sleep 0.2
   done
+  trap - INT TERM HUP
   if [[ -n $failed ]]; then
     clear_progress
     say "stopping what this start began"
@@ -381,7 +389,7 @@ foreground() {
   [[ -n $name ]] || die $EXIT_USAGE "which daemon? (kafka namenode datanode rm nm1 ...)"
   make_home
   load
-  NODEMANAGERS=${OPTION_NODEMANAGERS:-$NODEMANAGERS}
+  set_nodemanagers
   daemons "$name" >/dev/null || exit $?
   prepare "$name"
   case $name in

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2015,SC2016,SC2034,SC2086,SC2153,SC2174,SC2206
 # The configuration files of one grid, written from the templates in deploy/grid/conf. Sourced by bin/grid.sh.
 
 # xml_text TEXT: TEXT for use inside an XML element.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2015,SC2016,SC2034,SC2086,SC2153,SC2174,SC2206
 # The grid's processes: their commands, pid files, start and stop. Sourced by bin/grid.sh.
 
 # daemons PART...: the names of the daemons of kafka, hdfs, yarn, all, or of single ones, in the order
@@ -126,7 +127,7 @@ format() {
 # started, also of those whose NodeManager is gone. A container's processes are those that run inside
 # its folder, and all that are of their session.
 container_processes() {
-  local name entry pid cwd sid sessions=' ' container stat wanted=' '
+  local name entry pid cwd sid container stat wanted=' '
   for name in "$@"; do wanted+="$name "; done
   local -A container_of_session=()
   local rows=()
@@ -170,16 +171,16 @@ pid_file_of() {
 
 # end_containers NM...: ends what is left of their containers.
 end_containers() {
-  local pids pid tries
+  local pids
   pids=$(container_processes "$@" | cut -d ' ' -f 1)
   [[ -n $pids ]] || return 0
   kill -TERM $pids 2>/dev/null
-  for tries in {1..10}; do
+  for _ in {1..10}; do
     sleep 0.1
     pids=$(container_processes "$@" | cut -d ' ' -f 1)
     [[ -n $pids ]] || return 0
   done
-  for tries in {1..20}; do
+  for _ in {1..20}; do
     kill -KILL $pids 2>/dev/null
     sleep 0.1
     pids=$(container_processes "$@" | cut -d ' ' -f 1)

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2015,SC2016,SC2034,SC2086,SC2153,SC2174,SC2206
 # Java and the jars: where they are, how they come here. Sourced by bin/grid.sh.
 
 KAFKA_VERSION=4.1.0
@@ -52,7 +53,7 @@ bootstrap() {
   pid=$!
   while kill -0 "$pid" 2>/dev/null; do
     got=$(grep -c '^.*Downloaded .*\.jar' "$log" || true)
-    progress "fetching the jars of $part from Maven Central: $got so far, $((SECONDS - began)) s"
+    progress "fetching the jars of $part from Maven Central: $got downloaded, $((SECONDS - began)) s"
     sleep 0.5
   done
   if ! wait "$pid"; then

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2015,SC2016,SC2034,SC2086,SC2153,SC2174,SC2206
 # Ports and addresses of one grid. Sourced by bin/grid.sh.
 
 # Name, default, and whose it is. The defaults are those of Kafka and Hadoop.
@@ -105,11 +106,11 @@ release_ports() {
 # free_block: the first port of a block in which nothing listens, reserved. It lies below the ports
 # that the system gives to outgoing connections.
 free_block() {
-  local low=20000 high=32000 range first try taken
+  local low=20000 high=32000 range first port taken
   range=$(cut -f 1 /proc/sys/net/ipv4/ip_local_port_range 2>/dev/null || echo 32768)
   if ((range > low + 2000 && range < high)); then high=$range; fi
   taken=" $(listeners | cut -d ' ' -f 1 | tr '\n' ' ') "
-  for try in {1..200}; do
+  for _ in {1..200}; do
     first=$((low + (RANDOM * 32768 + RANDOM) % ((high - low) / PORT_BLOCK) * PORT_BLOCK))
     for ((port = first; port < first + PORT_BLOCK; port++)); do
       [[ $taken != *" $port "* ]] || continue 2

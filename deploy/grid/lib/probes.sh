@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2015,SC2016,SC2034,SC2086,SC2153,SC2174,SC2206
 # Is a daemon ready? Asked over the network, as a client would. Sourced by bin/grid.sh.
 
 # http_get HOST PORT PATH: the body, by HTTP/1.0.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2015,SC2016,SC2034,SC2086,SC2153,SC2174,SC2206
 # What the grid's scripts say, and how they end. Sourced by bin/grid.sh.
 
 EXIT_FAILED=1  # the grid could not do it
