@@ -12,25 +12,19 @@ import (
 	"testing"
 	"time"
 
+	"heddle/internal/grid"
 	"heddle/yarn"
 	"heddle/yarn/hadoopconf"
 	"heddle/yarn/rpc"
 	"heddle/yarn/security"
 )
 
-// The tests of this file need a real YARN: bin/grid.sh start, then
+// The tests of this file need a real YARN: bin/grid.sh start hdfs yarn, then
 // eval "$(bin/grid.sh env)" and go test -tags grid ./yarn/.
 
 func gridConf(t *testing.T) *hadoopconf.Conf {
 	t.Helper()
-	dir := os.Getenv("HADOOP_CONF_DIR")
-	if dir == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("HADOOP_CONF_DIR is not set: no YARN to test with")
-		}
-		t.Skip("HADOOP_CONF_DIR is not set: no YARN to test with (bin/grid.sh start)")
-	}
-	conf, err := hadoopconf.Load(dir)
+	conf, err := hadoopconf.Load(grid.Use(t, grid.YARN).HadoopConfDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,6 +327,71 @@ func TestGridMaster(t *testing.T) {
 	t.Logf("allocate after the end: %v", err)
 	if err == nil {
 		t.Error("allocate after the end")
+	}
+}
+
+func TestGridResourceManagerRestart(t *testing.T) {
+	ctx, c := gridContext(t), gridClient(t)
+	g := grid.Use(t, grid.YARN)
+	id, m, n := gridMaster(ctx, t, c)
+	if _, err := m.Register(ctx, yarn.Registration{Host: "localhost"}); err != nil {
+		t.Fatal(err)
+	}
+	var got []yarn.Container
+	ends := map[yarn.ContainerID]yarn.ContainerStatus{}
+	resynced := false
+	heartbeat := func() bool {
+		a, err := m.Allocate(ctx, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resynced = resynced || a.Resynced
+		got = append(got, a.Containers...)
+		for _, s := range a.Completed {
+			ends[s.ID] = s
+		}
+		return a.Resynced
+	}
+	m.Request(yarn.Request{ID: 1, Resource: yarn.Resource{MemoryMiB: 128, VCores: 1}})
+	until(ctx, t, "a container", func() bool { heartbeat(); return len(got) == 1 })
+	if err := n.Start(ctx, got[0], yarn.LaunchContext{Command: "exec sleep 600"}); err != nil {
+		t.Fatal(err)
+	}
+	// Outstanding when the ResourceManager goes: one that cannot be met, one never told of.
+	m.Request(yarn.Request{ID: 2, Resource: yarn.Resource{MemoryMiB: 128, VCores: 1}, Nodes: []string{"no.such.host"}, Strict: true})
+	heartbeat()
+	g.Restart(t, grid.RM)
+	m.Request(yarn.Request{ID: 3, Count: 2, Resource: yarn.Resource{MemoryMiB: 128, VCores: 1}})
+	started := time.Now()
+	until(ctx, t, "containers after the restart", func() bool { heartbeat(); return len(got) == 3 })
+	t.Logf("%d containers %v after the restart; ends %v", len(got), time.Since(started), ends)
+	if !resynced {
+		t.Error("no resync")
+	}
+	for _, k := range got[1:] {
+		if k.RequestID != 3 || k.ID.Epoch() == 0 {
+			t.Errorf("container %v for request %d, epoch %d", k, k.RequestID, k.ID.Epoch())
+		}
+	}
+	if out := m.Outstanding(); len(out) != 1 || out[0].ID != 2 {
+		t.Errorf("outstanding %v", out)
+	}
+	// The first container has survived, and its node takes a token of the new ResourceManager.
+	if s, err := n.Status(ctx, got[0].Node, got[0].ID); err != nil || s.State != yarn.ContainerRunning {
+		t.Errorf("status of the first container: %+v, %v", s, err)
+	}
+	for _, k := range got[1:] {
+		if err := n.Start(ctx, k, yarn.LaunchContext{Command: "exit 3"}); err != nil {
+			t.Error(err)
+		}
+	}
+	until(ctx, t, "their ends", func() bool { heartbeat(); return ends[got[1].ID].Exit == 3 && ends[got[2].ID].Exit == 3 })
+	if err := m.Finish(ctx, yarn.FinalFailed, "as planned", ""); err != nil {
+		t.Fatal(err)
+	}
+	report, err := c.Report(ctx, id)
+	if err != nil || report.FinalStatus != yarn.FinalFailed {
+		t.Errorf("report %+v, %v", report, err)
 	}
 }
 
