@@ -52,8 +52,10 @@ type Driver struct {
 // Snapshot is the application's state for those who look on.
 type Snapshot struct {
 	Processors []Processor
-	Needed     int
-	Stopping   bool
+	// Alive holds the containers that count, each with its processor.
+	Alive    map[string]string
+	Needed   int
+	Stopping bool
 	// Finished is set once the application has ended.
 	Finished *Finish
 	// Notes are the newest lines worth a person's reading, oldest first.
@@ -115,19 +117,33 @@ func (d *Driver) Run(ctx context.Context, self Self, preferred map[string]string
 			}
 		}
 		d.Cluster.Hurry(d.Machine.Hurry())
-		d.Publish(Snapshot{Processors: d.Machine.Processors(), Needed: d.Machine.Needed(), Stopping: d.Machine.Stopping(), Finished: end, Notes: notes[:len(notes):len(notes)]})
+		if !d.Machine.Changed() && end == nil {
+			if e = d.wait(ctx, ticker.C); e == nil {
+				return Finish{}, ctx.Err()
+			}
+			continue
+		}
+		d.Publish(Snapshot{Processors: d.Machine.Processors(), Alive: d.Machine.Alive(), Needed: d.Machine.Needed(), Stopping: d.Machine.Stopping(), Finished: end, Notes: notes[:len(notes):len(notes)]})
 		if end != nil {
 			if err := d.Cluster.Finish(ctx, *end); err != nil {
 				return *end, fmt.Errorf("end of the application (%s): %w", end.Status, err)
 			}
 			return *end, nil
 		}
-		select {
-		case e = <-d.events:
-		case <-ticker.C:
-			e = Tick{}
-		case <-ctx.Done():
+		if e = d.wait(ctx, ticker.C); e == nil {
 			return Finish{}, ctx.Err()
 		}
+	}
+}
+
+// wait gives the next event; nil when ctx has ended.
+func (d *Driver) wait(ctx context.Context, tick <-chan time.Time) Event {
+	select {
+	case e := <-d.events:
+		return e
+	case <-tick:
+		return Tick{}
+	case <-ctx.Done():
+		return nil
 	}
 }

@@ -22,6 +22,9 @@ type Allocation struct {
 	// Host is the name of its node, Node its address (host:port), HTTP the
 	// address of its web server.
 	Host, Node, HTTP string
+	// For is the processor whose request it meets; "" if the cluster does not
+	// tell requests apart.
+	For string
 }
 
 // Launched says that the node accepted the launch of a container.

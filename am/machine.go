@@ -55,6 +55,8 @@ type Processor struct {
 	Attempts, Failures int
 	// LastError is the cause of the newest failure.
 	LastError string
+	// Started is when the process was started last.
+	Started time.Time
 
 	index     int // in the plan's order
 	failed    failures
@@ -90,6 +92,7 @@ type Machine struct {
 	stop     StopRequested
 	failure  string
 	finished bool
+	changed  bool
 }
 
 // NewMachine gives a machine at rest; it acts from Started on.
@@ -125,6 +128,7 @@ func (m *Machine) Step(now time.Time, e Event) []Action {
 	if m.finished {
 		return m.late(e)
 	}
+	m.changed = true
 	var do []Action
 	switch e := e.(type) {
 	case Started:
@@ -134,7 +138,7 @@ func (m *Machine) Step(now time.Time, e Event) []Action {
 	case Launched:
 		if p := m.in[e.ContainerID]; p != nil && p.Phase == Launching {
 			m.enter(p, Running)
-			p.heard, p.refusals = now, 0
+			p.heard, p.Started, p.refusals = now, now, 0
 			if m.stopping {
 				do = append(do, AskStop{p.ID, p.In.ID})
 			}
@@ -146,7 +150,7 @@ func (m *Machine) Step(now time.Time, e Event) []Action {
 			do = append(do, m.completed(now, x)...)
 		}
 	case Reported:
-		m.reported(now, e)
+		m.changed = m.reported(now, e)
 	case StopRequested:
 		do = m.beginStop(now, e, "")
 	case Refused:
@@ -155,6 +159,7 @@ func (m *Machine) Step(now time.Time, e Event) []Action {
 		do = m.beginStop(now, StopRequested{Reason: e.Reason}, e.Reason)
 	case Tick:
 		do = m.tick(now)
+		m.changed = len(do) > 0
 	}
 	return append(do, m.finishIfOver()...)
 }
@@ -170,12 +175,18 @@ func (m *Machine) Processors() []Processor {
 	return out
 }
 
-// Alive says if the container is one that the machine counts on (Samza's
-// containerHeartbeat).
-func (m *Machine) Alive(containerID string) bool {
-	_, ok := m.in[containerID]
-	return ok && !m.finished
+// Alive gives the containers that the machine counts on (Samza's
+// containerHeartbeat), each with its processor.
+func (m *Machine) Alive() map[string]string {
+	alive := make(map[string]string, len(m.in))
+	for id, p := range m.in {
+		alive[id] = p.ID
+	}
+	return alive
 }
+
+// Changed says if the last Step changed anything that Processors or Alive show.
+func (m *Machine) Changed() bool { return m.changed }
 
 // Stopping says if the application is on its way to its end.
 func (m *Machine) Stopping() bool { return m.stopping || m.finished }
@@ -224,7 +235,7 @@ func (m *Machine) request(now time.Time, p *Processor) Action {
 func (m *Machine) allocated(now time.Time, e Allocated) []Action {
 	var do []Action
 	for _, c := range e.Containers {
-		p := m.waitingFor(c.Host)
+		p := m.waitingFor(c)
 		if p == nil || m.stopping {
 			do = append(do, Release{c.ID})
 			continue
@@ -239,9 +250,17 @@ func (m *Machine) allocated(now time.Time, e Allocated) []Action {
 	return do
 }
 
-// waitingFor picks the processor that a container on this host is for: one that
-// asked for the host, else one that takes any.
-func (m *Machine) waitingFor(host string) *Processor {
+// waitingFor picks the processor that a container is for: the one whose request
+// it meets; else one that asked for its host, or that takes any.
+func (m *Machine) waitingFor(c Allocation) *Processor {
+	if c.For != "" {
+		// Another processor's request is still outstanding and will be met, too.
+		if p := m.procs[c.For]; p != nil && p.Phase == Waiting {
+			return p
+		}
+		return nil
+	}
+	host := c.Host
 	var anywhere *Processor
 	from := len(m.order)
 	for i := m.waitFrom; i < len(m.order); i++ {
@@ -360,16 +379,18 @@ func (m *Machine) failed(now time.Time, p *Processor, cause string) []Action {
 	return do
 }
 
-func (m *Machine) reported(now time.Time, e Reported) {
+func (m *Machine) reported(now time.Time, e Reported) (changed bool) {
 	p := m.procs[e.Processor]
 	if p == nil || p.In.ID != e.ContainerID {
-		return
+		return false
 	}
+	changed = p.Processing != e.Processing || e.Error != ""
 	p.heard, p.everHeard = now, true
 	p.Processing = e.Processing
 	if e.Error != "" {
 		p.reported, p.usage = e.Error, e.Usage
 	}
+	return changed
 }
 
 // beginStop starts the graceful end. A failure makes it end FAILED. A second

@@ -57,7 +57,7 @@ func (p *Processes) Do(a Action) {
 		p.n++
 		id := fmt.Sprintf("%s_%06d", p.Name, p.n)
 		p.mu.Unlock()
-		p.send(Allocated{[]Allocation{{ID: id, Host: "localhost"}}})
+		p.send(Allocated{[]Allocation{{ID: id, Host: "localhost", For: a.Processor}}})
 	case Launch:
 		if err := p.launch(a); err != nil {
 			p.send(LaunchFailed{a.In.ID, err.Error()})

@@ -17,6 +17,12 @@ const (
 	CommandCommit = "commit"
 )
 
+// GiveUpAfter is how long a container goes on without an answer of its
+// coordinator before it stops itself, gracefully. (Samza: 60 s between
+// heartbeats and about as long of trying, ContainerHeartbeatMonitor.) Whoever
+// replaces a silent container waits longer than that and the stop take.
+const GiveUpAfter = 30 * time.Second
+
 // Command is one thing that a container is told.
 type Command struct {
 	// Seq numbers the commands of one container; they rise but need not be

@@ -1,0 +1,287 @@
+package am
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"heddle/config"
+	"heddle/coordinator"
+	"heddle/jobmodel"
+	"heddle/system"
+)
+
+// Options say what an Application is made of.
+type Options struct {
+	// Config is the job's, with its secrets.
+	Config  config.Config
+	Systems map[string]system.System
+	// Secret is the job's, of which the containers' credentials are made.
+	Secret []byte
+	// Who says who the application is; what changes while it runs is filled in
+	// by Job.
+	Who coordinator.Job
+	// Host is the name under which containers reach the HTTP server; "" for
+	// this machine's.
+	Host string
+	// Cluster makes the cluster, once the HTTP server listens at the URL.
+	Cluster func(coordinatorURL string, m jobmodel.JobModel) (Cluster, error)
+	// LogURL gives where a container's logs are; nil for nowhere.
+	LogURL func(Allocation) string
+	Log    *slog.Logger
+	// OnStatus, if set, is told after every change.
+	OnStatus func(Snapshot)
+}
+
+// Application is a job with a coordinator and containers of its own: on YARN,
+// or as processes of one machine.
+type Application struct {
+	Options
+	driver *Driver
+	server *coordinator.Server
+	latest atomic.Pointer[Snapshot]
+	began  time.Time
+	// ready is closed once driver and server can be used from outside.
+	ready chan struct{}
+}
+
+// Times of the contact between application master and containers. A container
+// that has not reached the coordinator for coordinator.GiveUpAfter stops itself;
+// the machine replaces it only after Plan.Silence, which is longer by what a
+// graceful stop may take.
+const (
+	// startSilence leaves time to bring the package to a node.
+	startSilence = 10 * time.Minute
+	// stopMargin is added to task.shutdown.ms for the final commit and exit.
+	stopMargin = 10 * time.Second
+)
+
+// NewApplication makes an application that Run starts.
+func NewApplication(o Options) *Application {
+	a := &Application{Options: o, ready: make(chan struct{})}
+	if a.Log == nil {
+		a.Log = slog.Default()
+	}
+	a.latest.Store(&Snapshot{})
+	return a
+}
+
+// Run starts the job and drives it to its end. See Driver.Run for ctx.
+func (a *Application) Run(ctx context.Context) (Finish, error) {
+	a.began = time.Now()
+	started, err := coordinator.Start(ctx, a.Config, a.Systems, a.Log)
+	if err != nil {
+		return Finish{}, err
+	}
+	defer started.Stream.Close()
+	for _, w := range started.Warnings {
+		a.Log.Warn(w)
+	}
+	if a.server, err = coordinator.NewServer(coordinator.Options{
+		Model: started.Model, Config: a.Config, Secret: a.Secret, State: a, Events: a, Logger: a.Log,
+	}); err != nil {
+		return Finish{}, err
+	}
+	if err := a.server.Listen(a.Host, config.ClusterManagerURLPort.Of(a.Config)); err != nil {
+		return Finish{}, err
+	}
+	defer func() {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_ = a.server.Shutdown(bounded)
+	}()
+	if err := started.Stream.Write(ctx, coordinator.SetConfig(config.YarnAMTrackingURL.Name(), a.server.URL(), coordinator.SourceWriter)); err != nil {
+		return Finish{}, err
+	}
+	cluster, err := a.Cluster(a.server.URL(), started.Model)
+	if err != nil {
+		return Finish{}, err
+	}
+	plan := PlanOf(a.Config, started.Model)
+	a.driver = NewDriver(NewMachine(plan), cluster)
+	a.driver.Log = a.Log
+	a.driver.AskStop = func(processor, containerID string) {
+		a.server.Send(processor, containerID, coordinator.CommandStop, map[string]string{"reason": "the job is stopping"})
+	}
+	a.driver.Publish = func(s Snapshot) {
+		a.latest.Store(&s)
+		if a.OnStatus != nil {
+			a.OnStatus(s)
+		}
+	}
+	self, err := selfOf(a.server.URL())
+	if err != nil {
+		return Finish{}, err
+	}
+	close(a.ready)
+	return a.driver.Run(ctx, self, started.Hosts)
+}
+
+// selfOf splits the server's URL.
+func selfOf(server string) (Self, error) {
+	u, err := url.Parse(server)
+	if err != nil {
+		return Self{}, fmt.Errorf("the coordinator's own address: %w", err)
+	}
+	host, port, err := net.SplitHostPort(u.Host)
+	if err != nil {
+		return Self{}, fmt.Errorf("the coordinator's own address: %w", err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return Self{}, fmt.Errorf("the coordinator's own address: %w", err)
+	}
+	return Self{Host: host, Port: n, TrackingURL: server + "ui/"}, nil
+}
+
+// PlanOf reads what the machine needs from the configuration.
+func PlanOf(c config.Config, m jobmodel.JobModel) Plan {
+	shutdown := config.TaskShutdown.Of(c)
+	return Plan{
+		Processors: m.ContainerIDs(),
+		Retry: RetryPolicy{
+			Count:   config.ContainerRetryCount.Of(c),
+			Window:  config.ContainerRetryWindow.Of(c),
+			FailJob: config.ContainerFailJob.Of(c),
+		},
+		HostAffinity:   config.JobHostAffinity.Of(c),
+		RequestTimeout: config.ContainerRequestTimeout.Of(c),
+		Silence:        coordinator.GiveUpAfter + shutdown + stopMargin,
+		StartSilence:   startSilence,
+		StopTimeout:    shutdown + stopMargin,
+	}
+}
+
+// Status is the application as the pages show it; before the server listens it
+// is empty.
+func (a *Application) Status() coordinator.Status {
+	select {
+	case <-a.ready:
+		return a.server.Status()
+	default:
+		return coordinator.Status{}
+	}
+}
+
+// Stop asks for a graceful end.
+func (a *Application) Stop(ctx context.Context, reason string, killed bool) {
+	select {
+	case <-a.ready:
+		a.driver.Send(ctx, StopRequested{Reason: reason, Killed: killed})
+	case <-ctx.Done():
+	}
+}
+
+// Job is what the server shows of the whole (coordinator.State).
+func (a *Application) Job() coordinator.Job {
+	s := a.latest.Load()
+	j := a.Who
+	j.StartedAt = a.began
+	if a.server != nil {
+		j.TrackingURL = cmp.Or(j.TrackingURL, a.server.URL()+"ui/")
+	}
+	switch {
+	case s.Finished != nil:
+		j.State, j.FinalStatus, j.Diagnostics = coordinator.JobFinished, string(s.Finished.Status), s.Finished.Diagnostics
+		if s.Finished.Status == Failed {
+			j.State = coordinator.JobFailed
+		}
+	case s.Stopping:
+		j.State = coordinator.JobStopping
+	case s.Needed > 0 || len(s.Processors) == 0:
+		j.State = coordinator.JobStarting
+	default:
+		j.State = coordinator.JobRunning
+	}
+	if n := len(s.Notes); j.Diagnostics == "" && n > 0 && s.Notes[n-1].Level >= int(slog.LevelWarn) {
+		j.Diagnostics = s.Notes[n-1].Text
+	}
+	return j
+}
+
+// Containers describes each container (coordinator.State).
+func (a *Application) Containers() []coordinator.Container {
+	s := a.latest.Load()
+	memory, _ := config.ContainerMemoryMB(a.Config)
+	cores, _ := config.ContainerCPUCores(a.Config)
+	out := make([]coordinator.Container, 0, len(s.Processors))
+	for _, p := range s.Processors {
+		c := coordinator.Container{
+			ID: p.ID, ExecutionID: p.In.ID, Host: p.In.Host, State: stateOf(p, s.Stopping),
+			Starts: p.Attempts, Failures: p.Failures, LastExit: p.LastError, StartedAt: p.Started,
+			MemoryMB: memory, Cores: cores,
+		}
+		if a.LogURL != nil && p.In.ID != "" {
+			c.LogURL = a.LogURL(p.In)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func stateOf(p Processor, stopping bool) string {
+	switch p.Phase {
+	case Waiting:
+		return coordinator.ContainerWaiting
+	case Launching:
+		return coordinator.ContainerStarting
+	case Running:
+		switch {
+		case stopping:
+			return coordinator.ContainerStopping
+		case p.Processing:
+			return coordinator.ContainerRunning
+		}
+		return coordinator.ContainerStarting
+	case GivenUp:
+		return coordinator.ContainerFailed
+	default:
+		return coordinator.ContainerStopped
+	}
+}
+
+// Alive tells whether the execution is a container's present one
+// (coordinator.State; Samza's containerHeartbeat).
+func (a *Application) Alive(executionID string) bool {
+	_, ok := a.latest.Load().Alive[executionID]
+	return ok
+}
+
+// Hosts gives where the containers are, with host affinity only, as Samza does
+// (coordinator.State).
+func (a *Application) Hosts() map[string]string {
+	if !config.JobHostAffinity.Of(a.Config) {
+		return nil
+	}
+	hosts := map[string]string{}
+	for _, p := range a.latest.Load().Processors {
+		if p.In.Host != "" {
+			hosts[p.ID] = p.In.Host
+		}
+	}
+	return hosts
+}
+
+// ContainerReport passes a container's report on (coordinator.Events). One that
+// finds the queue full is dropped: the next comes within a second.
+func (a *Application) ContainerReport(id string, r coordinator.Report) {
+	e := Reported{Processor: id, ContainerID: r.ExecutionID, Processing: r.State == coordinator.ContainerRunning || r.State == coordinator.ContainerPaused}
+	if r.State == coordinator.ContainerFailed {
+		e.Error = r.LastError
+	}
+	select {
+	case a.driver.events <- e:
+	default:
+	}
+}
+
+// StopRequested passes a person's request on (coordinator.Events).
+func (a *Application) StopRequested(reason string) {
+	go a.driver.Send(context.Background(), StopRequested{Reason: reason, Killed: true})
+}
