@@ -141,6 +141,23 @@ func LocalPath(pathOrURI string) (string, bool) {
 	return u.Path, true
 }
 
+// Beside returns a path that a key holds: an absolute one as it is, a relative
+// one from the folder of the properties file in which the key stands; from the
+// current folder when the key came from elsewhere (--config, HTTP). A file URI
+// counts as its path.
+func (c Config) Beside(key, path string) string {
+	path, local := LocalPath(path)
+	if !local || path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	o := c.Origin(key)
+	file, local := LocalPath(o.Source)
+	if o.Line == 0 || !local {
+		return path
+	}
+	return filepath.Join(filepath.Dir(file), path)
+}
+
 func readSource(ctx context.Context, client *http.Client, source string) ([]byte, error) {
 	if path, ok := LocalPath(source); ok {
 		return readLocal(source, path)
@@ -165,8 +182,12 @@ func readSource(ctx context.Context, client *http.Client, source string) ([]byte
 		return nil, &FetchError{URL: shown, Err: err}
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, &Error{Problem: fmt.Sprintf("cannot read %s: the server answered %s", shown, resp.Status)}
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound, http.StatusGone:
+		return nil, &Error{Problem: fmt.Sprintf("the properties file %s does not exist: the server answered %s", shown, resp.Status)}
+	default:
+		return nil, &FetchError{URL: shown, Err: fmt.Errorf("the server answered %s", resp.Status)}
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxFileBytes+1))
 	if err != nil {

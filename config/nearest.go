@@ -72,8 +72,10 @@ func nearestKey(key string) string {
 	parts := strings.Split(key, ".")
 	for _, d := range registry {
 		for _, p := range append([]string{d.Name}, d.places...) {
-			if pt := parsePattern(p); !d.passThrough || !strings.HasSuffix(p, "...>") {
-				candidates = append(candidates, pt.along(parts)...)
+			for _, c := range parsePattern(p).along(parts) {
+				if c != key {
+					candidates = append(candidates, c)
+				}
 			}
 		}
 	}

@@ -143,9 +143,16 @@ func match(key string) (*Decl, spelling) {
 		return s.d, s
 	}
 	for _, s := range ix.patterns {
-		if strings.HasPrefix(key, s.pattern.parts[0].text) && s.re.MatchString(key) {
+		if strings.HasPrefix(key, s.pattern.parts[0].text) && s.re.MatchString(key) && !s.misses(key) {
 			return s.d, s
 		}
 	}
 	return nil, spelling{}
+}
+
+// misses tells whether a key that fits the pattern of another program's
+// settings is none: what is called samza.* for a stream is Samza's, and each is
+// declared by itself.
+func (s spelling) misses(key string) bool {
+	return s.d.passThrough && s.d.Status == Works && (s.d.Section == sectionSystem || s.d.Section == sectionStream) && strings.Contains(key, ".samza.")
 }

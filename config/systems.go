@@ -112,7 +112,7 @@ func serviceSystem(c Config, k Key[string]) (string, error) {
 	all := Systems(c)
 	switch {
 	case s == "" && len(all) == 0:
-		return "", errorAt(c, key, "set systems.kafka.samza.factory=kafka", "no system is defined")
+		return "", errorAt(c, SystemFactory.Name("kafka"), "set it to kafka", "no system is defined")
 	case s == "":
 		return "", errorAt(c, key, fmt.Sprintf("set %s or job.default.system", key),
 			"not set, and there are several systems: %s", strings.Join(all, ", "))

@@ -15,8 +15,7 @@ var (
 		required: true,
 	})
 	TaskBroadcastInputs = declare(sectionTask, "task.broadcast.inputs", list, nil, spec{
-		doc:    "Partitions that every task reads: system.stream#3 or system.stream#[0-3].",
-		status: NotYet,
+		doc: "Partitions that every task reads: system.stream#3 or system.stream#[0-3].",
 	})
 	TaskWindow = declare(sectionTask, "task.window.ms", millis, -time.Millisecond, spec{
 		doc: "Time between calls of a task's window; 0 or less: never.",

@@ -160,7 +160,9 @@ func (v *validator) job() {
 	v.fail(err)
 	v.required(JobName.d, "a name for the job, such as job.name=clicks")
 	v.required(TaskClass.d, "the name under which the program registered its task")
-	v.required(TaskInputs.d, "the streams to read, such as task.inputs=kafka.clicks")
+	if !TaskBroadcastInputs.IsSet(v.c) {
+		v.required(TaskInputs.d, "the streams to read, such as task.inputs=kafka.clicks")
+	}
 	v.systems()
 	v.streams()
 	v.stores()
@@ -211,6 +213,11 @@ func (v *validator) streams() {
 	v.fail(err)
 	if err != nil {
 		return
+	}
+	for _, e := range TaskBroadcastInputs.Of(v.c) {
+		stream, _, _ := strings.Cut(e, "#")
+		_, err := resolveStream(v.c, TaskBroadcastInputs.Name(), stream)
+		v.fail(err)
 	}
 	v.ids()
 	streams, err := Streams(v.c)
