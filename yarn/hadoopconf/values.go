@@ -142,10 +142,11 @@ func (c *Conf) Size(key string, def int64) (int64, error) {
 func parseInt(s string) (int64, error) {
 	digits, negative := strings.CutPrefix(s, "-")
 	if hex, ok := strings.CutPrefix(strings.ToLower(digits), "0x"); ok {
+		n, err := strconv.ParseUint(hex, 16, 63) // takes no sign
 		if negative {
-			hex = "-" + hex
+			return -int64(n), err //nolint:gosec // 63 bits
 		}
-		return strconv.ParseInt(hex, 16, 64)
+		return int64(n), err //nolint:gosec // 63 bits
 	}
 	return strconv.ParseInt(s, 10, 64)
 }

@@ -185,7 +185,8 @@ func (r *xmlReader) xinclude(start xml.StartElement, depth int) error {
 		switch t := t.(type) {
 		case xml.EndElement:
 			if missing != nil {
-				return fmt.Errorf("include %q: %w", href, missing)
+				// Not wrapped: errNoFile is about the including file.
+				return fmt.Errorf("include %q: %v", href, missing) //nolint:errorlint // see above
 			}
 			return nil
 		case xml.StartElement:
