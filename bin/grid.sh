@@ -397,6 +397,8 @@ foreground() {
   esac
   command_of "$name"
   export HADOOP_CONF_DIR=$GRID_HOME/conf YARN_CONF_DIR=$GRID_HOME/conf
+  # The process stays the same through exec, so that status finds it.
+  printf '%s %s\n' $$ "$(start_time $$)" >"$GRID_HOME/pids/$name"
   exec "${COMMAND[@]}"
 }
 

@@ -94,6 +94,8 @@ launch() {
   local name=$1 pid
   command_of "$name"
   if [[ -s $GRID_HOME/logs/$name.log ]]; then mv "$GRID_HOME/logs/$name.log" "$GRID_HOME/logs/$name.log.1"; fi
+  # In the grid's folder, so that what a daemon drops where it stands is dropped there.
+  cd "$GRID_HOME" || return 1
   HADOOP_CONF_DIR=$GRID_HOME/conf YARN_CONF_DIR=$GRID_HOME/conf \
     setsid "${COMMAND[@]}" </dev/null >"$GRID_HOME/logs/$name.log" 2>&1 9>&- &
   pid=$!
@@ -106,6 +108,7 @@ launch() {
 format() {
   local jars
   jars=$(jar_dir "$(part_of "$1")")
+  cd "$GRID_HOME" || return 1
   case $1 in
     kafka)
       [[ ! -f $GRID_HOME/kafka/meta.properties ]] || return 0

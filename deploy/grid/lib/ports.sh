@@ -24,14 +24,20 @@ PORT_BLOCK=16 # ports of one grid
 RESERVATIONS=${TMPDIR:-/tmp}/heddle-grid-ports
 
 # host_of DAEMON: the address it has. The NodeManagers have one each, so that YARN takes them for
-# different hosts.
+# different hosts. GRID_NM_HOST=hostname means the name of this machine.
 host_of() {
   case $1 in
     kafka) printf %s "${GRID_KAFKA_HOST:-127.0.0.1}" ;;
     namenode) printf %s "${GRID_NAMENODE_HOST:-127.0.0.1}" ;;
     datanode) printf %s "${GRID_DATANODE_HOST:-127.0.0.1}" ;;
     rm) printf %s "${GRID_RM_HOST:-127.0.0.1}" ;;
-    nm*) printf %s "${GRID_NM_HOST:-127.0.0.${1#nm}}" ;;
+    nm*)
+      if [[ ${GRID_NM_HOST:-} == hostname ]]; then
+        uname -n
+      else
+        printf %s "${GRID_NM_HOST:-127.0.0.${1#nm}}"
+      fi
+      ;;
   esac
 }
 
