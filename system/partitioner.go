@@ -49,21 +49,25 @@ func JavaHash(v any) (hash int32, ok bool) {
 }
 
 // KeyPartition is the partition that Samza's low-level API chooses among n for
-// a key before it is serialised: abs(hashCode) mod n, where the abs of the
-// smallest integer is 0. ok is false where JavaHash has no answer; the choice
-// is then the system's own.
+// a key before it is serialised: HashPartition of its JavaHash. ok is false
+// where JavaHash has no answer; the choice is then the system's own.
 func KeyPartition(key any, n int32) (partition int32, ok bool) {
 	h, ok := JavaHash(key)
 	if !ok || n <= 0 {
 		return 0, false
 	}
+	return HashPartition(h, n), true
+}
+
+// HashPartition is abs(hash) mod n, where the abs of the smallest integer is 0.
+func HashPartition(hash, n int32) int32 {
 	switch {
-	case h == math.MinInt32:
-		h = 0
-	case h < 0:
-		h = -h
+	case hash == math.MinInt32:
+		return 0
+	case hash < 0:
+		hash = -hash
 	}
-	return h % n, true
+	return hash % n
 }
 
 // BytesPartition is the partition that Kafka's default partitioner chooses

@@ -1,0 +1,282 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"heddle/system"
+)
+
+// Admin gives the one that asks this system; closing it does nothing, for its
+// client is the system's.
+func (s *System) Admin() (system.Admin, error) { return admin{s}, nil }
+
+type admin struct{ s *System }
+
+func (a admin) Close() error { return nil }
+
+// Describe passes over Kafka's internal topics unless they are named. Settings
+// are those set on the topic itself; without the right to see them there are
+// none.
+func (a admin) Describe(ctx context.Context, streams ...string) (map[string]system.StreamInfo, error) {
+	cl, err := a.s.admin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	topics, err := listTopics(ctx, cl, streams...)
+	if err != nil {
+		return nil, fmt.Errorf("system %s: describe streams: %w", a.s.name, err)
+	}
+	out := make(map[string]system.StreamInfo, len(topics))
+	var names []string
+	for name, t := range topics {
+		switch {
+		case errors.Is(t.Err, kerr.UnknownTopicOrPartition):
+			continue
+		case t.Err != nil:
+			return nil, fmt.Errorf("system %s: describe stream %s: %w", a.s.name, name, streamError(t.Err))
+		}
+		names = append(names, name)
+		out[name] = system.StreamInfo{Name: name, Partitions: int32(len(t.Partitions)), Settings: map[string]string{}}
+	}
+	if len(names) == 0 {
+		return out, nil
+	}
+	configs, err := cl.DescribeTopicConfigs(ctx, names...)
+	var auth *kadm.AuthError
+	if errors.As(err, &auth) {
+		return out, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("system %s: describe the settings of streams: %w", a.s.name, err)
+	}
+	for _, rc := range configs {
+		if rc.Err != nil {
+			continue
+		}
+		for _, c := range rc.Configs {
+			if c.Source == kmsg.ConfigSourceDynamicTopicConfig && c.Value != nil {
+				out[rc.Name].Settings[c.Key] = *c.Value
+			}
+		}
+	}
+	return out, nil
+}
+
+// listTopics waits out what passes by itself: leaders being chosen.
+func listTopics(ctx context.Context, cl *kadm.Client, streams ...string) (kadm.TopicDetails, error) {
+	var topics kadm.TopicDetails
+	err := patiently(ctx, func() (err error) {
+		if topics, err = cl.ListTopics(ctx, streams...); err != nil {
+			return err
+		}
+		for _, t := range topics {
+			if t.Err != nil && kerr.IsRetriable(t.Err) && !errors.Is(t.Err, kerr.UnknownTopicOrPartition) {
+				return t.Err
+			}
+		}
+		return nil
+	})
+	return topics, err
+}
+
+// patiently repeats what fails with one of Kafka's passing errors for up to
+// 15 s.
+func patiently(ctx context.Context, f func() error) error {
+	deadline := time.Now().Add(15 * time.Second)
+	for try := 1; ; try++ {
+		err := f()
+		var k *kerr.Error
+		if err == nil || !errors.As(err, &k) || !k.Retriable || errors.Is(err, kerr.UnknownTopicOrPartition) || time.Now().After(deadline) {
+			return err
+		}
+		if err := pause(ctx, min(time.Duration(try)*50*time.Millisecond, time.Second)); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// Offsets asks for the oldest, the stable and the next offsets in this order,
+// so that Oldest <= Stable <= Next holds whatever happens in between, retention
+// apart.
+func (a admin) Offsets(ctx context.Context, stream string) ([]system.Ends, error) {
+	cl, err := a.s.admin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ends []system.Ends
+	for i, list := range []func(context.Context, ...string) (kadm.ListedOffsets, error){
+		cl.ListStartOffsets, cl.ListCommittedOffsets, cl.ListEndOffsets,
+	} {
+		err := patiently(ctx, func() error {
+			listed, err := list(ctx, stream)
+			if err != nil {
+				return err
+			}
+			if err := listed.Error(); err != nil {
+				return err
+			}
+			if ends == nil {
+				ends = make([]system.Ends, len(listed[stream]))
+			}
+			for p, l := range listed[stream] {
+				if int(p) >= len(ends) { // partitions were added just now
+					continue
+				}
+				switch i {
+				case 0:
+					ends[p].Oldest = l.Offset
+				case 1:
+					ends[p].Stable = l.Offset
+				default:
+					ends[p].Next = l.Offset
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("system %s: offsets of stream %s: %w", a.s.name, stream, streamError(err))
+		}
+	}
+	if len(ends) == 0 {
+		return nil, fmt.Errorf("system %s: offsets of stream %s: %w", a.s.name, stream, system.ErrNoStream)
+	}
+	return ends, nil
+}
+
+// Create makes a stream and returns once its partitions can be used. Partitions
+// or replicas of 0 leave the number to the broker.
+func (a admin) Create(ctx context.Context, spec system.StreamSpec) error {
+	cl, err := a.s.admin(ctx)
+	if err != nil {
+		return err
+	}
+	settings := make(map[string]*string, len(spec.Settings))
+	for k, v := range spec.Settings {
+		settings[k] = &v
+	}
+	partitions, replicas := int32(-1), int16(-1)
+	if spec.Partitions > 0 {
+		partitions = spec.Partitions
+	}
+	if spec.ReplicationFactor > 0 {
+		replicas = int16(min(spec.ReplicationFactor, 1<<14))
+	}
+	err = patiently(ctx, func() error {
+		resp, err := cl.CreateTopic(ctx, partitions, replicas, settings, spec.Name)
+		if err != nil && resp.ErrMessage != "" {
+			return fmt.Errorf("%w (%s)", err, resp.ErrMessage)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, kerr.InvalidReplicationFactor):
+		n, brokersErr := a.Brokers(ctx)
+		if brokersErr != nil {
+			break
+		}
+		err = fmt.Errorf("%d replicas are asked for and there are %d brokers; set the stream's replication.factor lower: %w", spec.ReplicationFactor, n, err)
+	case err == nil:
+		err = a.settle(ctx, cl, spec.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("system %s: create stream %s: %w", a.s.name, spec.Name, streamError(err))
+	}
+	return nil
+}
+
+// settle waits until a new topic is known and all its partitions have leaders:
+// brokers learn of it one after the other.
+func (a admin) settle(ctx context.Context, cl *kadm.Client, topic string) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	for {
+		topics, err := cl.ListTopics(ctx, topic)
+		if err == nil && ready(topics[topic]) {
+			return nil
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("it was made, but its partitions have no leaders: %w", err)
+		}
+	}
+}
+
+func ready(t kadm.TopicDetail) bool {
+	if t.Err != nil || len(t.Partitions) == 0 {
+		return false
+	}
+	for _, p := range t.Partitions {
+		if p.Err != nil || p.Leader < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Brokers counts the brokers that are up.
+func (a admin) Brokers(ctx context.Context) (int, error) {
+	cl, err := a.s.admin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	brokers, err := cl.ListBrokers(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("system %s: list brokers: %w", a.s.name, err)
+	}
+	return len(brokers), nil
+}
+
+// AutoCreates reads auto.create.topics.enable of one broker; without the right
+// to see it the answer is no. The embedded Kafka makes topics by itself.
+func (a admin) AutoCreates(ctx context.Context) (bool, error) {
+	if a.s.embedded {
+		return true, nil
+	}
+	cl, err := a.s.admin(ctx)
+	if err != nil {
+		return false, err
+	}
+	brokers, err := cl.ListBrokers(ctx)
+	if err != nil {
+		return false, fmt.Errorf("system %s: list brokers: %w", a.s.name, err)
+	}
+	if len(brokers) == 0 {
+		return false, nil
+	}
+	configs, err := cl.DescribeBrokerConfigs(ctx, brokers[0].NodeID)
+	var auth *kadm.AuthError
+	if errors.As(err, &auth) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("system %s: read the broker's settings: %w", a.s.name, err)
+	}
+	for _, rc := range configs {
+		if errors.Is(rc.Err, kerr.ClusterAuthorizationFailed) {
+			return false, nil
+		}
+		for _, c := range rc.Configs {
+			if c.Key == "auto.create.topics.enable" && c.Value != nil {
+				return *c.Value == "true", nil
+			}
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,189 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"heddle/system"
+)
+
+// producer is the one writing client of a System.
+type producer struct {
+	s    *System
+	link *link
+	set  settings
+
+	mu     sync.RWMutex
+	topics map[string]int32 // partitions
+
+	// Flushes ask for a kick; those that ask at the same time share one.
+	kickMu  sync.Mutex
+	kicks   atomic.Int64 // begun
+	stopped context.Context
+}
+
+// Producer gives a handle on the system's one producer; the client ends when
+// all handles are closed.
+func (s *System) Producer() (system.Producer, error) {
+	s.mu.Lock()
+	p := s.producer
+	if p != nil {
+		s.users++
+	}
+	s.mu.Unlock()
+	if p != nil {
+		return &producerHandle{p: p}, nil
+	}
+	set := s.sides[producerSide].settings
+	l, err := s.connect(producerSide, kgo.RecordPartitioner(chooser{set.stickyBytes}), kgo.ProducerOnDataLossDetected(func(topic string, partition int32) {
+		s.log.Warn("Kafka lost records that it had acknowledged (an unclean choice of a leader?)", "topic", topic, "partition", partition)
+	}))
+	if err != nil {
+		return nil, err
+	}
+	p = &producer{s: s, link: l, set: set, topics: map[string]int32{}}
+	ended, end := context.WithCancel(context.Background())
+	end()
+	p.stopped = ended
+	s.mu.Lock()
+	if s.producer == nil {
+		s.producer = p
+	}
+	p = s.producer
+	s.users++
+	s.mu.Unlock()
+	if p.link != l {
+		s.drop(l)
+	}
+	return &producerHandle{p: p}, nil
+}
+
+type producerHandle struct {
+	p    *producer
+	once sync.Once
+}
+
+func (h *producerHandle) Outbox(name string) (system.Outbox, error) { return newOutbox(h.p, name), nil }
+
+func (h *producerHandle) Close() error {
+	h.once.Do(func() {
+		s := h.p.s
+		s.mu.Lock()
+		s.users--
+		last := s.users == 0 && s.producer == h.p
+		if last {
+			s.producer = nil
+		}
+		s.mu.Unlock()
+		if last {
+			s.drop(h.p.link)
+		}
+	})
+	return nil
+}
+
+// kick sends what lingers. The client has no call that does only that: Flush
+// with an ended context stops all lingering and does not wait.
+func (p *producer) kick() {
+	asked := p.kicks.Load()
+	p.kickMu.Lock()
+	defer p.kickMu.Unlock()
+	if p.kicks.Load() > asked {
+		return // one has begun since, and took everything of ours along
+	}
+	p.kicks.Add(1)
+	_ = p.link.client.Flush(p.stopped) // the ended context's error
+}
+
+// partitions gives a topic's number of partitions. A topic that is missing is
+// made if Kafka makes topics by itself.
+func (p *producer) partitions(ctx context.Context, topic string) (int32, error) {
+	p.mu.RLock()
+	n, ok := p.topics[topic]
+	p.mu.RUnlock()
+	if ok {
+		return n, nil
+	}
+	if err := p.link.reach(ctx); err != nil {
+		return 0, err
+	}
+	n, err := p.lookUp(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("system %s: stream %s: %w", p.s.name, topic, streamError(err))
+	}
+	p.mu.Lock()
+	p.topics[topic] = n
+	p.mu.Unlock()
+	return n, nil
+}
+
+func (p *producer) lookUp(ctx context.Context, topic string) (int32, error) {
+	n, err := p.metadata(ctx, topic, false)
+	if !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return n, err
+	}
+	if p.s.embedded {
+		err := admin{p.s}.Create(ctx, system.StreamSpec{Name: topic})
+		if err != nil && !errors.Is(err, system.ErrExists) {
+			return 0, err
+		}
+		return p.metadata(ctx, topic, false)
+	}
+	if auto, autoErr := (admin{p.s}).AutoCreates(ctx); autoErr != nil || !auto {
+		return 0, errors.Join(err, autoErr)
+	}
+	// Asking makes it; it is there a little later.
+	deadline := time.Now().Add(15 * time.Second)
+	for errors.Is(err, kerr.UnknownTopicOrPartition) && time.Now().Before(deadline) {
+		if n, err = p.metadata(ctx, topic, true); err == nil {
+			break
+		}
+		if stop := pause(ctx, 50*time.Millisecond); stop != nil {
+			return 0, stop
+		}
+	}
+	return n, err
+}
+
+func (p *producer) metadata(ctx context.Context, topic string, create bool) (n int32, err error) {
+	err = patiently(ctx, func() error {
+		req := kmsg.NewPtrMetadataRequest()
+		req.AllowAutoTopicCreation = create
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(topic)
+		req.Topics = append(req.Topics, t)
+		resp, err := req.RequestWith(ctx, p.link.client)
+		if err != nil {
+			return err
+		}
+		if len(resp.Topics) != 1 {
+			return fmt.Errorf("the broker answered for %d topics instead of 1", len(resp.Topics))
+		}
+		n = int32(len(resp.Topics[0].Partitions))
+		return kerr.ErrorForCode(resp.Topics[0].ErrorCode)
+	})
+	return n, err
+}
+
+// sendError says what became of a record in words that name the way out.
+func (p *producer) sendError(topic string, bytes int, err error) error {
+	key := func(name string) string { return settingKey(p.s.name, producerSide, name) }
+	switch {
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
+		return fmt.Errorf("a record of %d bytes is too large: the client's limit is %d (%s), and the topic's max.message.bytes (Kafka's default 1048588) may be lower: %w",
+			bytes, p.set.maxRecordBytes, key("max.request.size"), err)
+	case errors.Is(err, kgo.ErrRecordTimeout):
+		return fmt.Errorf("not acknowledged within %s: %w", key("delivery.timeout.ms"), err)
+	case errors.Is(err, kgo.ErrClientClosed):
+		return fmt.Errorf("the producer was closed before the record was acknowledged: %w", err)
+	}
+	return streamError(err)
+}

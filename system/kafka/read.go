@@ -1,0 +1,291 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"heddle/system"
+	"heddle/task"
+)
+
+// Read fetches by itself, without the client's consumer: a fetch's answer tells
+// where reading goes on after control records and gaps, which the consumer does
+// not. While each works on one answer the next is fetched.
+func (s *System) Read(ctx context.Context, stream string, partition int32, from, to int64, each func([]task.Message) error) (int64, error) {
+	l, err := s.ask(ctx)
+	if err != nil {
+		return 0, err
+	}
+	pos, err := s.read(ctx, l, stream, partition, from, to, each)
+	if err != nil {
+		return pos, fmt.Errorf("system %s: read stream %s, partition %d, at offset %d: %w", s.name, stream, partition, pos, err)
+	}
+	return pos, nil
+}
+
+func (s *System) read(ctx context.Context, l *link, stream string, partition int32, from, to int64, each func([]task.Message) error) (int64, error) {
+	ends, err := s.endsOf(ctx, stream, partition)
+	if err != nil {
+		return max(from, 0), err
+	}
+	oldest := from == system.Oldest
+	if oldest {
+		from = ends.Oldest
+	}
+	if to == system.End {
+		to = ends.Next
+		if s.sides[consumerSide].settings.isolation == 1 {
+			to = ends.Stable
+		}
+	}
+	if from >= to {
+		return from, nil
+	}
+	src := &task.Source{System: s.name, Stream: stream, Partition: partition}
+	// The fetch ahead must not outlive this call.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f := newFetcher(s, l, stream, partition)
+	next := f.ahead(ctx, from)
+	for {
+		a := <-next
+		if a.err != nil {
+			if !errors.Is(a.err, kerr.OffsetOutOfRange) {
+				return from, streamError(a.err)
+			}
+			if ends, err = s.endsOf(ctx, stream, partition); err != nil {
+				return from, err
+			}
+			if oldest && from < ends.Oldest {
+				// Retention was faster; nothing was promised about what it took.
+				from = ends.Oldest
+				if from >= to {
+					return from, nil
+				}
+				next = f.ahead(ctx, from)
+				continue
+			}
+			return from, fmt.Errorf("it is not between the oldest offset %d and the end %d: %w", ends.Oldest, ends.Next, streamError(a.err))
+		}
+		oldest = false
+		if a.next < to {
+			next = f.ahead(ctx, a.next)
+		}
+		if ms := messagesBefore(src, a.records, to); len(ms) > 0 {
+			if err := each(ms); err != nil {
+				return from, err
+			}
+		}
+		if from = min(a.next, to); from >= to {
+			return from, nil
+		}
+	}
+}
+
+func (s *System) endsOf(ctx context.Context, stream string, partition int32) (system.Ends, error) {
+	ends, err := admin{s}.Offsets(ctx, stream)
+	if err != nil {
+		return system.Ends{}, err
+	}
+	if partition < 0 || int(partition) >= len(ends) {
+		return system.Ends{}, fmt.Errorf("the stream has partitions 0 to %d: %w", len(ends)-1, system.ErrNoStream)
+	}
+	return ends[partition], nil
+}
+
+// messagesBefore makes messages of the records whose offsets are below to.
+func messagesBefore(src *task.Source, records []*kgo.Record, to int64) []task.Message {
+	n := len(records)
+	for n > 0 && records[n-1].Offset >= to {
+		n--
+	}
+	ms, _ := appendMessages(make([]task.Message, 0, n), src, records[:n])
+	return ms
+}
+
+// appendMessages turns records into messages, without control records, and sums
+// up the bytes of keys and values.
+func appendMessages(ms []task.Message, src *task.Source, records []*kgo.Record) ([]task.Message, int) {
+	bytes := 0
+	for _, r := range records {
+		if r.Attrs.IsControl() {
+			continue
+		}
+		bytes += len(r.Key) + len(r.Value)
+		m := task.Message{Source: src, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), KeyBytes: r.Key, ValueBytes: r.Value}
+		if len(r.Headers) > 0 {
+			m.Headers = make([]task.Header, len(r.Headers))
+			for i, h := range r.Headers {
+				m.Headers[i] = task.Header{Key: h.Key, Value: h.Value}
+			}
+		}
+		ms = append(ms, m)
+	}
+	return ms, bytes
+}
+
+// fetcher fetches from one partition's leader.
+type fetcher struct {
+	s         *System
+	client    *kgo.Client
+	topic     string
+	partition int32
+	codec     kgo.Decompressor
+
+	id     [16]byte
+	leader int32
+	known  bool
+	epoch  int32
+}
+
+func newFetcher(s *System, l *link, topic string, partition int32) *fetcher {
+	return &fetcher{s: s, client: l.client, topic: topic, partition: partition, codec: kgo.DefaultDecompressor()}
+}
+
+// answer is what one fetch brought.
+type answer struct {
+	records []*kgo.Record
+	next    int64 // where reading goes on
+	end     int64 // the partition's end (high watermark)
+	err     error
+}
+
+// ahead starts a fetch and hands its answer over. Only one runs at a time.
+func (f *fetcher) ahead(ctx context.Context, from int64) <-chan answer {
+	ch := make(chan answer, 1)
+	go func() { ch <- f.fetch(ctx, from) }()
+	return ch
+}
+
+// fetch asks until something has come that moves the position, or something has
+// failed that does not pass by itself.
+func (f *fetcher) fetch(ctx context.Context, from int64) answer {
+	since := time.Now()
+	for try := 1; ; try++ {
+		a := f.once(ctx, from, 500*time.Millisecond)
+		switch {
+		case a.err == nil && a.next > from:
+			return a
+		case a.err == nil: // nothing there yet
+			try, since = 0, time.Now()
+			if ctx.Err() != nil {
+				return answer{err: context.Cause(ctx)}
+			}
+			continue
+		case ctx.Err() != nil:
+			return answer{err: context.Cause(ctx)}
+		case !passing(a.err):
+			return a
+		case errors.Is(a.err, kerr.UnknownTopicOrPartition) && time.Since(since) > 15*time.Second:
+			return a
+		}
+		f.known = false
+		if err := pause(ctx, min(time.Duration(try)*50*time.Millisecond, time.Second)); err != nil {
+			return answer{err: context.Cause(ctx)}
+		}
+	}
+}
+
+// passing tells failures that a new try may not meet: of the network, and
+// Kafka's passing ones.
+func passing(err error) bool {
+	var k *kerr.Error
+	if errors.As(err, &k) {
+		return k.Retriable
+	}
+	return !errors.Is(err, kgo.ErrClientClosed) && !errors.Is(err, errBadBatch)
+}
+
+var errBadBatch = errors.New("a batch of records cannot be read")
+
+// once makes one fetch. With nothing new there it takes up to wait.
+func (f *fetcher) once(ctx context.Context, from int64, wait time.Duration) answer {
+	if !f.known {
+		if err := f.findLeader(ctx); err != nil {
+			return answer{err: err}
+		}
+	}
+	set := f.s.sides[consumerSide].settings
+	req := kmsg.NewPtrFetchRequest()
+	req.MaxWaitMillis = int32(wait.Milliseconds())
+	req.MinBytes = 1
+	req.MaxBytes = max(set.maxPartitionBytes, 4<<20)
+	req.IsolationLevel = set.isolation
+	req.Rack = set.rackID
+	req.SessionEpoch = -1 // no session
+	t := kmsg.NewFetchRequestTopic()
+	t.Topic, t.TopicID = f.topic, f.id
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.Partition, p.FetchOffset, p.CurrentLeaderEpoch = f.partition, from, f.epoch
+	p.PartitionMaxBytes = max(set.maxPartitionBytes, 4<<20)
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+
+	kresp, err := f.client.Broker(int(f.leader)).Request(ctx, req)
+	if err != nil {
+		return answer{err: err}
+	}
+	resp, ok := kresp.(*kmsg.FetchResponse)
+	if !ok {
+		return answer{err: fmt.Errorf("%w: unexpected answer %T", errBadBatch, kresp)}
+	}
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return answer{err: err}
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		// A broker may leave out a partition of which there is nothing to say.
+		return answer{next: from}
+	}
+	rp := &resp.Topics[0].Partitions[0]
+	if err := kerr.ErrorForCode(rp.ErrorCode); err != nil {
+		return answer{err: err}
+	}
+	level := kgo.ReadUncommitted()
+	if set.isolation == 1 {
+		level = kgo.ReadCommitted()
+	}
+	fp, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
+		Offset: from, IsolationLevel: level, Topic: f.topic, Partition: f.partition,
+	}, rp, f.codec, nil)
+	if fp.Err != nil && len(fp.Records) == 0 {
+		return answer{err: fmt.Errorf("%w: %w", errBadBatch, fp.Err)}
+	}
+	return answer{records: fp.Records, next: next, end: fp.HighWatermark}
+}
+
+func (f *fetcher) findLeader(ctx context.Context) error {
+	req := kmsg.NewPtrMetadataRequest()
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = kmsg.StringPtr(f.topic)
+	req.Topics = append(req.Topics, t)
+	resp, err := req.RequestWith(ctx, f.client)
+	if err != nil {
+		return err
+	}
+	if len(resp.Topics) != 1 {
+		return kerr.UnknownTopicOrPartition
+	}
+	if err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); err != nil {
+		return err
+	}
+	for _, p := range resp.Topics[0].Partitions {
+		if p.Partition != f.partition {
+			continue
+		}
+		if err := kerr.ErrorForCode(p.ErrorCode); err != nil && p.Leader < 0 {
+			return err
+		}
+		if p.Leader < 0 {
+			return kerr.LeaderNotAvailable
+		}
+		f.id, f.leader, f.epoch, f.known = resp.Topics[0].TopicID, p.Leader, p.LeaderEpoch, true
+		return nil
+	}
+	return kerr.UnknownTopicOrPartition
+}
