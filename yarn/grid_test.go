@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -436,3 +438,85 @@ func TestGridNobodyThere(t *testing.T) {
 func asRefused(err error, r **yarn.RefusedError) bool { return errors.As(err, r) }
 
 func isOver(err error) bool { return errors.Is(err, yarn.ErrAttemptOver) }
+
+func TestGridLogs(t *testing.T) {
+	ctx, c := gridContext(t), gridClient(t)
+	_, m, n := gridMaster(ctx, t, c)
+	if _, err := m.Register(ctx, yarn.Registration{}); err != nil {
+		t.Fatal(err)
+	}
+	m.Request(yarn.Request{ID: 1, Resource: yarn.Resource{MemoryMiB: 128, VCores: 1}})
+	var k yarn.Container
+	until(ctx, t, "a container", func() bool {
+		a, err := m.Allocate(ctx, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(a.Containers) > 0 {
+			k = a.Containers[0]
+		}
+		return k.Token != nil
+	})
+	script := `printf first; while [ ! -e go ]; do sleep 0.1; done; seq 100000; exec sleep 600`
+	if err := n.Start(ctx, k, yarn.LaunchContext{Command: yarn.ExecCommand("sh", "-c", script)}); err != nil {
+		t.Fatal(err)
+	}
+	var r yarn.LogReader
+	var chunk yarn.LogChunk
+	var err error
+	until(ctx, t, "the first bytes", func() bool {
+		chunk, err = r.Read(ctx, k.HTTPAddress, k.ID, "stdout", 0, 0)
+		return err == nil && len(chunk.Data) > 0
+	})
+	if string(chunk.Data) != "first" {
+		t.Errorf("got %q", chunk.Data)
+	}
+	files, err := r.Files(ctx, k.HTTPAddress, k.ID)
+	t.Logf("%v, %v", files, err)
+	if err != nil || !slices.ContainsFunc(files, func(f yarn.LogFile) bool { return f.Name == "stdout" && f.Size == 5 && !f.Modified.IsZero() }) {
+		t.Errorf("files %v, %v", files, err)
+	}
+	_, err = r.Read(ctx, k.HTTPAddress, k.ID, "nope", 0, 0)
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	other := k.ID
+	other.Attempt.Application.Number += 1000
+	_, err = r.Files(ctx, k.HTTPAddress, other)
+	if !errors.Is(err, yarn.ErrContainerUnknown) {
+		t.Errorf("a container that is not there: %v", err)
+	}
+	// No path leads into the container's folder from here but its process's.
+	for _, p := range grid.Use(t, grid.YARN).Processes(t, "sh", "") {
+		if p.Container == k.ID.String() {
+			if err := os.WriteFile(fmt.Sprintf("/proc/%d/cwd/go", p.PID), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var want, got strings.Builder
+	for i := range 100000 {
+		fmt.Fprintln(&want, i+1)
+	}
+	until(ctx, t, "the rest", func() bool {
+		chunk, err = r.Read(ctx, k.HTTPAddress, k.ID, "stdout", chunk.Next(), 50_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Write(chunk.Data)
+		return got.Len() >= want.Len()
+	})
+	if got.String() != want.String() {
+		t.Errorf("%d bytes came, %d were written", got.Len(), want.Len())
+	}
+	if err := n.Stop(ctx, k.Node, k.ID); err != nil {
+		t.Error(err)
+	}
+	if err := m.Finish(ctx, yarn.FinalSucceeded, "", ""); err != nil {
+		t.Error(err)
+	}
+	chunk, err = r.Read(ctx, k.HTTPAddress, k.ID, "stdout", -7, 0)
+	if err != nil || string(chunk.Data) != "100000\n" {
+		t.Errorf("after the end: %q, %v", chunk.Data, err)
+	}
+}
