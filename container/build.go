@@ -42,7 +42,7 @@ func (c *Container) buildTasks() error {
 			name: name, task: made, settings: c.settings,
 			fetchers: map[*lane]*fetcher{}, checkpoints: c.opts.Checkpoints,
 			log: c.log.With("task", name), events: c.events, home: c, now: c.now, hard: c.hard,
-			flows: &c.flows, windows: &c.windows, commits: &c.commits, failpoint: c.opts.Failpoint,
+			flows: &c.flows, container: &c.counts, failpoint: c.opts.Failpoint,
 			sig: newSignals(),
 		}
 		t.inbox.sig = &t.sig

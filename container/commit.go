@@ -69,7 +69,7 @@ func (t *instance) commit() (err error) {
 	if err := t.step(StepSent); err != nil {
 		return err
 	}
-	c := checkpoint.Checkpoint{ID: checkpointID(began), Inputs: t.inputOffsets()}
+	c := checkpoint.Checkpoint{ID: checkpoint.NewID(began), Inputs: t.inputOffsets()}
 	if t.settings.transactionalCheckpoint {
 		c.Changelogs = t.changelogPositions()
 	}
@@ -133,11 +133,6 @@ func (t *instance) inputOffsets() map[system.Partition]string {
 		}
 	}
 	return m
-}
-
-// checkpointID is Samza's CheckpointId: "<milliseconds>-<nanoseconds mod 1e6>".
-func checkpointID(now time.Time) string {
-	return fmt.Sprintf("%d-%d", now.UnixMilli(), now.UnixNano()%1_000_000)
 }
 
 // idleCommit says whether a commit that only the clock asks for can be left

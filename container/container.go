@@ -36,7 +36,8 @@ type Options struct {
 	Checkpoints checkpoint.Log
 	// Stores are the job's stores (storage.Specs); none if it has none.
 	Stores []storage.Spec
-	// Metrics gives the registry of a task by its name.
+	// Metrics gives the registry of a task by its name, and that of the
+	// container for "".
 	Metrics func(taskName string) task.Metrics
 	// Events is told what happens; nil: nobody.
 	Events events.Sink
@@ -49,6 +50,8 @@ type Options struct {
 	UntilCaughtUp bool
 	// Preloaded are the offsets of the first preloaded records.
 	Preloaded map[system.Partition]int64
+	// StartedAt is when the process began; zero: when New is called.
+	StartedAt time.Time
 	// Failpoint is called at each step of each commit; its error fails the
 	// container there. For tests.
 	Failpoint func(taskName string, s Step) error
@@ -79,8 +82,8 @@ type Container struct {
 	changelogSystems map[string]system.System
 	changelogEnds    storage.EndsFunc
 	flows            flows
-	windows          atomic.Int64
-	commits          atomic.Int64
+	counts           containerCounts
+	startedAt        time.Time
 
 	votes, caught atomic.Int32
 
@@ -88,7 +91,9 @@ type Container struct {
 	stopping string // why; "" while running
 	paused   bool
 	live     bool // the tasks run and take signals
-	failure  error
+	// published are the tasks, once others may look at them.
+	published []*instance
+	failure   error
 }
 
 // New checks the options and makes a container that has not begun.
@@ -113,6 +118,10 @@ func New(o Options) (*Container, error) {
 		fetchers:  map[string]*fetcher{},
 	}
 	c.resolved.config = o.Config
+	c.counts = newContainerCounts(o.Metrics(""))
+	if c.startedAt = o.StartedAt; c.startedAt.IsZero() {
+		c.startedAt = c.now()
+	}
 	// Many tasks share what one may take.
 	c.settings.arenaChunk = max(minChunk, min(maxChunk, (4<<20)/max(len(o.Model.Tasks), 1)))
 	return c, nil
@@ -138,6 +147,7 @@ func (c *Container) Run(ctx context.Context) (err error) {
 	err = c.start()
 	if err == nil {
 		err = c.work()
+		c.events.Event(c.progress())
 	} else if c.begun.Err() != nil && c.hard.Err() == nil {
 		// Told to stop before anything was processed.
 		err = nil
@@ -190,11 +200,19 @@ func (c *Container) signalPaused() {
 	}
 }
 
-func (c *Container) commitAll() {
+// CommitAll asks every task for a commit.
+func (c *Container) CommitAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.live {
+		return
+	}
 	for _, t := range c.tasks {
 		t.askCommit()
 	}
 }
+
+func (c *Container) commitAll() { c.CommitAll() }
 
 func (c *Container) vote() {
 	if int(c.votes.Add(1)) == len(c.tasks) {
@@ -242,6 +260,9 @@ func (c *Container) start() error {
 	if err := c.assignLanes(starts); err != nil {
 		return err
 	}
+	c.mu.Lock()
+	c.published = c.tasks
+	c.mu.Unlock()
 	if err := c.findChangelogs(); err != nil {
 		return err
 	}
@@ -295,7 +316,8 @@ func (c *Container) work() error {
 	}
 	stopTimers := c.startTimers()
 	defer stopTimers()
-	c.log.Info("running", "tasks", len(c.tasks))
+	c.counts.startup.Set(float64(c.now().Sub(c.startedAt).Milliseconds()))
+	c.log.Info("running", "tasks", len(c.tasks), "started in", c.now().Sub(c.startedAt).Round(time.Millisecond))
 	c.events.Event(events.Running{Container: c.opts.Model.ID})
 	c.checkCaughtUp()
 

@@ -105,7 +105,7 @@ func (r *rig) container() *Container {
 			return sys, nil
 		},
 		Checkpoints: r.checkpoints, Stores: specs,
-		Metrics: func(string) task.Metrics { return nullMetrics{} },
+		Metrics: newMeasures(cfg, "0").of,
 		Events:  r.events, Logger: slog.New(slog.NewTextHandler(&locked{w: r.log}, nil)),
 		UntilCaughtUp: r.until, Preloaded: r.preloaded, Failpoint: r.failpoint,
 	})
@@ -281,26 +281,5 @@ func (l *locked) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	return l.w.Write(p)
 }
-
-type nullMetrics struct{}
-
-func (nullMetrics) Counter(_, _ string) task.Counter { return &nullValue{} }
-func (nullMetrics) Gauge(_, _ string) task.Gauge     { return &nullGauge{} }
-func (nullMetrics) Timer(_, _ string) task.Timer     { return &nullTimer{} }
-
-type nullValue struct{}
-
-func (*nullValue) Add(int64)    {}
-func (*nullValue) Value() int64 { return 0 }
-
-type nullGauge struct{}
-
-func (*nullGauge) Set(float64)    {}
-func (*nullGauge) Value() float64 { return 0 }
-
-type nullTimer struct{}
-
-func (*nullTimer) Observe(time.Duration)  {}
-func (*nullTimer) Average() time.Duration { return 0 }
 
 var errTest = errors.New("ordered by the test")

@@ -46,10 +46,10 @@ type instance struct {
 	now         func() time.Time
 	// hard ends when the container is to end at once.
 	hard context.Context
-	// flows and windows are the container's counts, that progress shows.
-	flows            *flows
-	windows, commits *atomic.Int64
-	failpoint        func(task string, s Step) error
+	// flows and container are the container's counts.
+	flows     *flows
+	container *containerCounts
+	failpoint func(task string, s Step) error
 
 	sig   signals
 	inbox inbox
@@ -80,6 +80,10 @@ type instance struct {
 	samplesIn  int
 	chunks     uint64
 	lastCommit time.Time
+	// committedAt is lastCommit for others, in ms; 0: none yet.
+	committedAt atomic.Int64
+	// publishedSent is what of sent() is in the counters.
+	publishedSent int64
 	// since the last commit
 	sinceMessages, sinceSent int64
 	lastDrop                 time.Time
@@ -116,21 +120,46 @@ func newTaskCounts(m task.Metrics) taskCounts {
 	}
 }
 
+// containerCounts are the container's metrics under Samza's names.
+type containerCounts struct {
+	processed, windows, commits task.Counter
+	startup                     task.Gauge
+}
+
+func newContainerCounts(m task.Metrics) containerCounts {
+	return containerCounts{
+		processed: m.Counter(containerMetrics, "process-envelopes"),
+		windows:   m.Counter(containerMetrics, "window-calls"),
+		commits:   m.Counter(containerMetrics, "commit-calls"),
+		startup:   m.Gauge(containerMetrics, "container-startup-time"),
+	}
+}
+
 // committed takes note of a commit that succeeded.
 func (t *instance) committed(began time.Time, _ checkpoint.Checkpoint) {
 	t.worked = false
-	t.commits.Add(1)
+	t.container.commits.Add(1)
 	t.lastCommit = began
+	t.committedAt.Store(began.UnixMilli())
 	took := t.now().Sub(began)
 	t.counts.commits.Add(1)
 	t.counts.commitTime.Observe(took)
+	t.publish()
 	sent := t.sent()
-	t.counts.sends.Add(sent - t.sinceSent)
 	t.events.Event(events.Committed{
 		Task: t.name, Messages: t.sinceMessages, Sent: sent - t.sinceSent, Took: took,
 		Final: t.sig.get()&signalStop != 0,
 	})
 	t.sinceMessages, t.sinceSent = 0, sent
+}
+
+// publish brings the counts that others see up to date.
+func (t *instance) publish() {
+	t.out.publish()
+	if sent := t.sent(); sent > t.publishedSent {
+		t.counts.sends.Add(sent - t.publishedSent)
+		t.publishedSent = sent
+	}
 }
 
 // sent is how many messages the task has sent since its start.

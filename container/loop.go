@@ -104,8 +104,9 @@ func (t *instance) chunk(l *lane, ms []task.Message) error {
 		l.position.Store(l.last + 1)
 		l.messages = l.messages[n:]
 		t.counts.processed.Add(int64(n))
+		t.container.processed.Add(int64(n))
 		l.flow.messages.Add(int64(n))
-		t.out.publish()
+		t.publish()
 		t.sinceMessages += int64(n)
 		if timed {
 			t.counts.processTime.Observe(t.now().Sub(began) / time.Duration(n))
@@ -213,8 +214,8 @@ func (t *instance) window() error {
 	}
 	took := t.now().Sub(began)
 	t.counts.windows.Add(1)
-	t.windows.Add(1)
-	t.out.publish()
+	t.container.windows.Add(1)
+	t.publish()
 	t.counts.windowTime.Observe(took)
 	t.events.Event(events.Windowed{Task: t.name, Sent: t.sent() - before, Took: took})
 	return nil
@@ -238,7 +239,7 @@ func (t *instance) finish() error {
 			return err
 		}
 	}
-	t.out.publish()
+	t.publish()
 	return t.commit()
 }
 

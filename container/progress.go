@@ -51,7 +51,7 @@ func counted(m map[string]*flow) map[string]events.Flow {
 
 // progress is what a container has done so far.
 func (c *Container) progress() events.Progress {
-	p := events.Progress{Container: c.opts.Model.ID, At: c.now(), Windows: c.windows.Load(), Commits: c.commits.Load()}
+	p := events.Progress{Container: c.opts.Model.ID, At: c.now(), Windows: c.counts.windows.Value(), Commits: c.counts.commits.Value()}
 	p.In, p.Out = c.flows.snapshot()
 	for _, t := range c.tasks {
 		for _, l := range t.lanes {

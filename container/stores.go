@@ -3,10 +3,8 @@ package container
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"heddle/checkpoint"
 	"heddle/container/events"
@@ -64,7 +62,7 @@ func (c *Container) restoreTargets(t *instance) (map[string]storage.Target, erro
 	if !ok {
 		return nil, nil
 	}
-	committed := checkpointTime(last.ID)
+	committed := checkpoint.IDTime(last.ID)
 	targets := map[string]storage.Target{}
 	for _, s := range c.opts.Stores {
 		mark, ok := last.Changelogs[s.Name]
@@ -78,17 +76,6 @@ func (c *Container) restoreTargets(t *instance) (map[string]storage.Target, erro
 		}
 	}
 	return targets, nil
-}
-
-// checkpointTime is the time in a checkpoint's id; the zero time if it holds
-// none.
-func checkpointTime(id string) time.Time {
-	text, _, _ := strings.Cut(id, "-")
-	ms, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || ms <= 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms)
 }
 
 // findChangelogs readies what restoring needs: the systems that hold

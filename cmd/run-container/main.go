@@ -1,0 +1,20 @@
+// Command run-container is the stock program of tasks: it holds those of the
+// examples, and runs as a container, runs a whole job in its process, or lists
+// its tasks. A job with tasks of its own has a program of its own, whose main
+// is container.Main too.
+package main
+
+import (
+	"heddle/container"
+	"heddle/examples/groupby/pageviews"
+	"heddle/examples/latency/countlatency"
+)
+
+func main() {
+	container.Main(container.Tasks{
+		"latency.CountLatency": countlatency.New,
+		"samza.CountLatancy":   countlatency.New,
+		"groupby.Repartition":  pageviews.NewRepartition,
+		"groupby.Count":        pageviews.NewCount,
+	})
+}

@@ -1,0 +1,170 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"heddle/coordinator"
+)
+
+// coordinatorClient is what the link asks of coordinator.Client.
+type coordinatorClient interface {
+	Next(ctx context.Context, after int64) ([]coordinator.Command, error)
+	Report(ctx context.Context, r coordinator.Report) (coordinator.Reply, error)
+}
+
+// controlled is what commands are for: a Container.
+type controlled interface {
+	Stop(why string)
+	SetPaused(paused bool)
+	CommitAll()
+}
+
+// link ties a container to its application master: reports, which are the
+// heartbeat too, one way; commands the other.
+type link struct {
+	client coordinatorClient
+	target controlled
+	report func() coordinator.Report
+	// end ends everything at once.
+	end func(why error)
+	// silence is how long the application master may give no answer before the
+	// container stops itself, since another one may have its tasks by then;
+	// grace is what the stop may take before it is forced. 0: never.
+	silence, grace time.Duration
+	log            *slog.Logger
+	now            func() time.Time
+}
+
+// Times of the link. Samza asks each 60 s, gives up after 6 tries within about
+// 63 s, and forces the end after 120 s; so an orphan there overlaps its
+// replacement for minutes.
+const (
+	firstReport    = time.Second
+	maxReportPause = 10 * time.Second
+	retryPause     = 500 * time.Millisecond
+	defaultSilence = 60 * time.Second
+	forcedAfter    = 120 * time.Second
+)
+
+// verdict is what follows from how long the application master has been
+// silent.
+type verdict uint8
+
+const (
+	carryOn verdict = iota
+	stopInOrder
+	endAtOnce
+)
+
+// judge decides what a silence means.
+func judge(silent, limit, grace time.Duration) verdict {
+	switch {
+	case limit <= 0 || silent < limit:
+		return carryOn
+	case silent < limit+grace:
+		return stopInOrder
+	}
+	return endAtOnce
+}
+
+// reports sends a report each second or as often as the application master
+// wants them, until ctx ends.
+func (l *link) reports(ctx context.Context) {
+	heard := l.now()
+	pause := firstReport
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		reply, err := l.client.Report(ctx, l.report())
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil && reply.Alive:
+			heard = l.now()
+			pause = firstReport
+			if reply.NextReport > 0 {
+				pause = min(time.Duration(reply.NextReport)*time.Millisecond, maxReportPause)
+			}
+		case err == nil, errors.Is(err, coordinator.ErrNotAlive), errors.Is(err, coordinator.ErrRefused):
+			// Another process may have these tasks: no time is to be lost.
+			l.target.Stop("the application master no longer counts this process")
+			return
+		default:
+			pause = retryPause
+			silent := l.now().Sub(heard)
+			l.log.Warn("the application master does not answer", "for", silent.Round(time.Millisecond), "error", err)
+			switch judge(silent, l.silence, l.grace) {
+			case carryOn:
+			case stopInOrder:
+				l.target.Stop(fmt.Sprintf("the application master has been silent for %v (%s)", silent.Round(time.Second), silenceKey))
+			case endAtOnce:
+				l.end(fmt.Errorf("the application master has been silent for %v, and the stop took too long", silent.Round(time.Second)))
+				return
+			}
+		}
+		timer.Reset(pause)
+	}
+}
+
+// commands takes what the container is told, until ctx ends.
+func (l *link) commands(ctx context.Context) {
+	var after int64
+	for ctx.Err() == nil {
+		commands, err := l.client.Next(ctx, after)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, coordinator.ErrNotAlive), errors.Is(err, coordinator.ErrRefused):
+			l.target.Stop("the application master no longer counts this process")
+			return
+		case err != nil:
+			if !pause(ctx, retryPause) {
+				return
+			}
+		}
+		for _, c := range commands {
+			after = max(after, c.Seq)
+			l.obey(c)
+		}
+	}
+}
+
+func (l *link) obey(c coordinator.Command) {
+	switch c.Type {
+	case coordinator.CommandStop:
+		why := c.Args["reason"]
+		if why == "" {
+			why = "the application master says so"
+		}
+		l.target.Stop(why)
+	case coordinator.CommandPause:
+		l.target.SetPaused(true)
+	case coordinator.CommandResume:
+		l.target.SetPaused(false)
+	case coordinator.CommandCommit:
+		l.target.CommitAll()
+	default:
+		l.log.Warn("a command is not known here and is passed over", "command", c.Type)
+	}
+}
+
+// pause waits; false if ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

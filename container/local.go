@@ -1,0 +1,169 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"heddle/config"
+	"heddle/container/events"
+	"heddle/internal/console"
+	"heddle/task"
+)
+
+type localFlags struct{ quiet, untilCaughtUp bool }
+
+// runLocal runs a whole job in this process.
+func (p *program) runLocal(file string, f localFlags) (err error) {
+	c, err := readConfig(file)
+	if err != nil {
+		return err
+	}
+	newTask, err := p.factory(c)
+	if err != nil {
+		return err
+	}
+	if f.untilCaughtUp {
+		c = c.With(map[string]string{config.HeddleRunUntilCaughtUp.Name(): "true"})
+	}
+	show := console.Open(p.stdout, console.Options{Plain: f.quiet, Job: config.JobName.Of(c), Now: p.now})
+	defer func() { show.End(err) }()
+	log := slog.New(show.Handler())
+
+	j := &localJob{}
+	ctx, done := p.watch(context.Background(), j.stop)
+	defer done()
+	err = j.run(ctx, c, newTask, show, log)
+	if j.stopped() && ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		err = nil // told to stop while it was starting
+	}
+	return err
+}
+
+// readConfig reads the resolved configuration of a job.
+func readConfig(file string) (config.Config, error) {
+	var c config.Config
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return c, usage("read the job's configuration (--run-local): %v", err)
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		return c, usage("read the job's configuration from %s: %v", file, err)
+	}
+	return c, nil
+}
+
+// localJob is all containers of a job in one process.
+type localJob struct {
+	mu         sync.Mutex
+	why        string // to stop; "" if not
+	begun      context.CancelFunc
+	containers []*Container
+}
+
+// stop ends the job in order, also while it starts.
+func (j *localJob) stop(why string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.why == "" {
+		j.why = why
+	}
+	if len(j.containers) == 0 && j.begun != nil {
+		j.begun()
+	}
+	for _, c := range j.containers {
+		c.Stop(why)
+	}
+}
+
+func (j *localJob) stopped() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.why != ""
+}
+
+func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factory, sink events.Sink, log *slog.Logger) (err error) {
+	systems, err := OpenSystems(c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, systems.Close()) }()
+
+	starting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	j.mu.Lock()
+	j.begun = cancel
+	if j.why != "" {
+		cancel()
+	}
+	j.mu.Unlock()
+
+	pl, err := prepare(starting, c, systems, log)
+	if pl.checkpoints != nil {
+		defer func() { err = errors.Join(err, pl.checkpoints.Close()) }()
+	}
+	if err != nil {
+		return err
+	}
+	preloaded, err := preloadedOffsets(c)
+	if err != nil {
+		return err
+	}
+	until := config.HeddleRunUntilCaughtUp.Of(c)
+	var containers []*Container
+	for _, id := range sortedKeys(pl.model.Containers) {
+		m := newMeasures(c, id)
+		made, err := New(Options{
+			Config: c, Model: pl.model.Containers[id], NewTask: newTask, System: systems.Get,
+			Checkpoints: pl.checkpoints, Stores: pl.specs, Metrics: m.of, Events: sink, Logger: log,
+			UntilCaughtUp: until, Preloaded: preloaded,
+		})
+		if err != nil {
+			return err
+		}
+		containers = append(containers, made)
+	}
+	return j.runAll(ctx, containers)
+}
+
+// runAll runs the containers until all have ended. When one fails the others
+// end in order.
+func (j *localJob) runAll(ctx context.Context, containers []*Container) error {
+	j.mu.Lock()
+	j.containers = containers
+	for _, c := range containers {
+		if j.why != "" {
+			c.Stop(j.why)
+		}
+	}
+	j.mu.Unlock()
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		first error
+	)
+	for _, c := range containers {
+		wg.Go(func() {
+			err := c.Run(ctx)
+			if err == nil {
+				return
+			}
+			mu.Lock()
+			if first == nil {
+				first = err
+			}
+			mu.Unlock()
+			for _, other := range containers {
+				if other != c {
+					other.Stop(fmt.Sprintf("container %s failed", c.opts.Model.ID))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}

@@ -1,0 +1,268 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"heddle/config"
+	"heddle/coordinator"
+	"heddle/jobmodel"
+	"heddle/storage"
+	"heddle/yarn/security"
+)
+
+// The environment of a container, Samza's names (ShellCommandConfig).
+const (
+	envContainerID    = "SAMZA_CONTAINER_ID"
+	envCoordinatorURL = "SAMZA_COORDINATOR_URL"
+	envExecutionID    = "EXECUTION_ENV_CONTAINER_ID"
+)
+
+// Names in the secret map of the credentials file.
+const (
+	secretCredential = "heddle.container.credential"
+	secretConfig     = "heddle.secrets"
+)
+
+// silenceKey is how long the application master may be silent before the
+// container stops itself, in ms; 0 and below: for ever.
+const silenceKey = "heddle.container.silence.ms"
+
+// runContainer runs one container of a job, as the environment says.
+func (p *program) runContainer() (err error) {
+	log := slog.New(slog.NewTextHandler(p.stdout, nil))
+	id, url, execution := p.getenv(envContainerID), p.getenv(envCoordinatorURL), p.getenv(envExecutionID)
+	if url == "" {
+		return usage("%s is set but %s is not: a container is started by an application master, which sets both", envContainerID, envCoordinatorURL)
+	}
+	credential, secrets, err := readSecrets(p.getenv(security.EnvTokenFile))
+	if err != nil {
+		return err
+	}
+	job := &process{log: log, id: id}
+	ctx, done := p.watch(context.Background(), job.stop)
+	defer done()
+	began := p.now()
+	log.Info("container starts", "container", id, "execution", execution, "coordinator", url, "pid", os.Getpid())
+
+	client := coordinator.NewClient(url, id, execution, credential)
+	defer client.Close()
+	starting, cancel := job.starting(ctx)
+	defer cancel()
+	model, err := client.JobModel(starting)
+	if err == nil {
+		err = job.run(ctx, starting, p, model, secrets, client, execution != "", began)
+	}
+	if err != nil && job.stopped() && ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		err = nil // told to stop while it was starting
+	}
+	if err != nil {
+		log.Error("container failed", "container", id, "error", err)
+		return err
+	}
+	log.Info("container ended in order", "container", id)
+	return nil
+}
+
+// readSecrets takes the container's credential and the secret part of the
+// configuration from YARN's credentials file; without one there is neither.
+func readSecrets(file string) (credential string, secrets map[string]string, err error) {
+	if file == "" {
+		return "", nil, nil
+	}
+	c, err := security.ReadCredentialsFile(file)
+	if err != nil {
+		return "", nil, err
+	}
+	b, _ := c.Secret(secretCredential)
+	credential = string(b)
+	if b, ok := c.Secret(secretConfig); ok {
+		if err := json.Unmarshal(b, &secrets); err != nil {
+			// Neither the text nor the parser's message, which may quote it.
+			return "", nil, fmt.Errorf("%s: the secret %s is no JSON object of strings", file, secretConfig)
+		}
+	}
+	return credential, secrets, nil
+}
+
+// process is one container as a process of its own.
+type process struct {
+	log *slog.Logger
+	id  string
+
+	mu        sync.Mutex
+	why       string
+	begun     context.CancelFunc
+	container *Container
+}
+
+// stop ends the container in order, also while it starts.
+func (j *process) stop(why string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.why == "" {
+		j.why = why
+	}
+	if j.container != nil {
+		j.container.Stop(why)
+	} else if j.begun != nil {
+		j.begun()
+	}
+}
+
+func (j *process) stopped() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.why != ""
+}
+
+// starting gives a context that ends with ctx, or when the process is told to
+// stop before it has a container.
+func (j *process) starting(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.begun = cancel
+	if j.why != "" {
+		cancel()
+	}
+	return ctx, cancel
+}
+
+func (j *process) run(ctx, starting context.Context, p *program, model jobmodel.JobModel, secrets map[string]string, client *coordinator.Client, monitored bool, began time.Time) (err error) {
+	c := model.Config.With(secrets)
+	mine, ok := model.Containers[j.id]
+	if !ok {
+		return fmt.Errorf("the JobModel has no container %q, only %v", j.id, sortedKeys(model.Containers))
+	}
+	if err := limitResources(c, p.getenv, j.log); err != nil {
+		return err
+	}
+	newTask, err := p.factory(c)
+	if err != nil {
+		return err
+	}
+	systems, err := OpenSystems(c, j.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, systems.Close()) }()
+	specs, err := storage.Specs(c)
+	if err != nil {
+		return err
+	}
+	checkpoints, err := openCheckpoints(starting, c, systems, j.log)
+	if err != nil {
+		return err
+	}
+	if checkpoints != nil {
+		defer func() { err = errors.Join(err, checkpoints.Close()) }()
+	}
+	preloaded, err := preloadedOffsets(c)
+	if err != nil {
+		return err
+	}
+	m := newMeasures(c, j.id)
+	made, err := New(Options{
+		Config: c, Model: mine, NewTask: newTask, System: systems.Get, Checkpoints: checkpoints, Stores: specs,
+		Metrics: m.of, Logger: j.log, UntilCaughtUp: config.HeddleRunUntilCaughtUp.Of(c), Preloaded: preloaded, StartedAt: began,
+	})
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	j.container = made
+	if j.why != "" {
+		made.Stop(j.why)
+	}
+	j.mu.Unlock()
+
+	hard, endHard := context.WithCancelCause(ctx)
+	defer endHard(nil)
+	stopLink := j.tie(hard, endHard, c, client, made, m, monitored)
+	defer stopLink()
+	stopReporters, err := startReporters(c, systems, m, p, j.log)
+	if err != nil {
+		return err
+	}
+	defer stopReporters()
+	return made.Run(hard)
+}
+
+// tie starts the link to the application master; the function ends it, after
+// a last report.
+func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c config.Config, client *coordinator.Client, made *Container, m *measures, monitored bool) (stop func()) {
+	l := &link{
+		client: client, target: made, end: func(why error) { endHard(why) }, log: j.log, now: time.Now,
+		report: func() coordinator.Report {
+			r := made.Report()
+			r.Metrics = m.snapshot()
+			return r
+		},
+	}
+	if monitored && config.JobHeartbeatMonitor.Of(c) {
+		l.silence, l.grace = silence(c), forcedAfter
+	}
+	ctx, cancel := context.WithCancel(hard)
+	var wg sync.WaitGroup
+	wg.Go(func() { l.reports(ctx) })
+	wg.Go(func() { l.commands(ctx) })
+	return func() {
+		cancel()
+		wg.Wait()
+		// The application master shows how it ended; if it does not answer at
+		// once, it hears of the end from the node.
+		last, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		_, _ = client.Report(last, l.report())
+	}
+}
+
+func silence(c config.Config) time.Duration {
+	text, ok := c.Get(silenceKey)
+	if !ok {
+		return defaultSilence
+	}
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return defaultSilence
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+// limitResources makes the Go runtime keep to what the container was given:
+// as many processors as cores, and a heap that is collected harder before the
+// process outgrows its memory, for which YARN would kill it. GOMAXPROCS and
+// GOMEMLIMIT in the environment win.
+func limitResources(c config.Config, getenv func(string) string, log *slog.Logger) error {
+	cores, err := config.ContainerCPUCores(c)
+	if err != nil {
+		return err
+	}
+	memory, err := config.ContainerMemoryMB(c)
+	if err != nil {
+		return err
+	}
+	if getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, min(cores, runtime.NumCPU())))
+	}
+	if getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(memory) << 20 / 100 * memoryShare)
+	}
+	log.Info("resources", "processors", runtime.GOMAXPROCS(0), "memory MiB", memory)
+	return nil
+}
+
+// memoryShare is the part of the container's memory, in percent, above which
+// the garbage collector works harder; the rest is for what the runtime does not
+// count.
+const memoryShare = 90

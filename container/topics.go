@@ -1,0 +1,182 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"heddle/checkpoint"
+	"heddle/config"
+	"heddle/coordinator"
+	"heddle/jobmodel"
+	"heddle/storage"
+	"heddle/system"
+)
+
+// plan is a job that is ready to run in this process: its model, and what
+// stands in its topics.
+type plan struct {
+	model       jobmodel.JobModel
+	specs       []storage.Spec
+	checkpoints checkpoint.Log
+}
+
+// prepare does for a job in one process what the application master does on a
+// cluster, in Samza's order: the coordinator stream, the JobModel, the
+// checkpoint topic, the changelog topics.
+func prepare(ctx context.Context, c config.Config, systems Systems, log *slog.Logger) (pl plan, err error) {
+	if pl.specs, err = storage.Specs(c); err != nil {
+		return pl, err
+	}
+	name, err := config.CoordinatorSystem(c)
+	if err != nil {
+		return pl, err
+	}
+	sys, err := systems.Get(name)
+	if err != nil {
+		return pl, err
+	}
+	stream, err := coordinator.OpenStream(ctx, sys, config.JobName.Of(c), config.JobID.Of(c))
+	if err != nil {
+		return pl, err
+	}
+	defer func() { err = errors.Join(err, stream.Close()) }()
+	_, warning, err := stream.Ensure(ctx, c)
+	if err != nil {
+		return pl, err
+	}
+	warn(log, warning)
+	if err := stream.Submit(ctx, c); err != nil {
+		return pl, err
+	}
+	snap, err := stream.Read(ctx)
+	if err != nil {
+		return pl, err
+	}
+	previous, err := snap.Previous()
+	if err != nil {
+		return pl, err
+	}
+	model, writes, err := coordinator.BuildModel(ctx, c, systems, previous)
+	if err != nil {
+		return pl, err
+	}
+	pl.model = model
+	warn(log, writes.Warning)
+	if err := stream.Write(ctx, writes.Assignments...); err != nil {
+		return pl, err
+	}
+	if pl.checkpoints, err = openCheckpoints(ctx, c, systems, log); err != nil {
+		return pl, err
+	}
+	if err := createChangelogs(ctx, c, systems, pl.specs, changelogPartitions(model, previous), log); err != nil {
+		return pl, err
+	}
+	return pl, stream.Write(ctx, writes.Changelog...)
+}
+
+func warn(log *slog.Logger, text string) {
+	if text != "" {
+		log.Warn(text)
+	}
+}
+
+// openCheckpoints gives the started log of checkpoints; nil for none.
+func openCheckpoints(ctx context.Context, c config.Config, systems Systems, log *slog.Logger) (checkpoint.Log, error) {
+	l, err := checkpoint.New(c, systems, checkpoint.Options{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	if _, none := l.(checkpoint.None); none {
+		log.Warn("no checkpoints are kept (task.checkpoint.factory=none): every start begins at samza.offset.default")
+		return nil, nil
+	}
+	if err := l.Start(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("checkpoints: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// changelogPartitions is how many partitions the changelogs have: one more
+// than the largest number that a task has or had.
+func changelogPartitions(m jobmodel.JobModel, previous coordinator.Previous) int32 {
+	largest := int32(-1)
+	for _, c := range m.Containers {
+		for _, t := range c.Tasks {
+			largest = max(largest, t.ChangelogPartition)
+		}
+	}
+	for _, p := range previous.Changelog {
+		largest = max(largest, p)
+	}
+	return largest + 1
+}
+
+func createChangelogs(ctx context.Context, c config.Config, systems Systems, specs []storage.Spec, partitions int32, log *slog.Logger) error {
+	brokers := map[string]int{}
+	for _, s := range specs {
+		if !s.Logged() {
+			continue
+		}
+		name := s.Changelog.System
+		if _, ok := brokers[name]; ok {
+			continue
+		}
+		n, err := countBrokers(ctx, systems, name)
+		if err != nil {
+			return fmt.Errorf("changelog of store %q: %w", s.Name, err)
+		}
+		brokers[name] = n
+	}
+	topics, err := storage.ChangelogTopics(c, specs, partitions, brokers)
+	if err != nil {
+		return err
+	}
+	warnings, err := storage.Create(ctx, systems, topics)
+	for _, w := range warnings {
+		log.Warn(w)
+	}
+	return err
+}
+
+func countBrokers(ctx context.Context, systems Systems, name string) (int, error) {
+	sys, err := systems.Get(name)
+	if err != nil {
+		return 0, err
+	}
+	admin, err := sys.Admin()
+	if err != nil {
+		return 0, err
+	}
+	return admin.Brokers(ctx)
+}
+
+// preloadedOffsets reads heddle.run.preloaded.* of the inputs: the offsets of
+// the first records that run-job appended at this start.
+func preloadedOffsets(c config.Config) (map[system.Partition]int64, error) {
+	inputs, err := config.Inputs(c)
+	if err != nil {
+		return nil, err
+	}
+	out := map[system.Partition]int64{}
+	for _, in := range inputs {
+		text := config.HeddleRunPreloaded.Of(c, in.System, in.Stream)
+		if text == "" {
+			continue
+		}
+		for entry := range strings.SplitSeq(text, ",") {
+			p, o, ok := strings.Cut(strings.TrimSpace(entry), ":")
+			partition, err1 := strconv.ParseInt(p, 10, 32)
+			offset, err2 := strconv.ParseInt(o, 10, 64)
+			if !ok || err1 != nil || err2 != nil || partition < 0 || offset < 0 {
+				key := config.HeddleRunPreloaded.Name(in.System, in.Stream)
+				return nil, &config.Error{Key: key, Origin: c.Origin(key), Problem: fmt.Sprintf("%q: expected partition:offset,...", text)}
+			}
+			out[system.Partition{System: in.System, Stream: in.Stream, Partition: int32(partition)}] = offset
+		}
+	}
+	return out, nil
+}
