@@ -205,9 +205,7 @@ func Broadcast(cfg config.Config) ([]jobmodel.Input, error) {
 // partitions are deleted first; then everything is written, changed or not.
 func writes(m jobmodel.JobModel, a jobmodel.Assignment, prev Previous) Writes {
 	var w Writes
-	inputs := slices.SortedFunc(maps.Keys(a.Inputs), func(x, y jobmodel.Input) int {
-		return strings.Compare(jobmodel.InputKey(x), jobmodel.InputKey(y))
-	})
+	inputs := slices.SortedFunc(maps.Keys(a.Inputs), jobmodel.CompareInputs)
 	if a.TasksChanged {
 		if n := len(prev.Containers); n > 0 {
 			w.Warning = fmt.Sprintf("the job had %d tasks and has %d now: keys may be in other tasks than before", n, len(a.Containers))

@@ -391,8 +391,8 @@ func (s *Server) root(w http.ResponseWriter, r *http.Request) {
 }
 
 func bearer(r *http.Request) (credential string, given bool) {
-	kind, credential, ok := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.TrimSpace(credential), ok && strings.EqualFold(kind, "Bearer")
+	kind, credential, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(credential), strings.EqualFold(kind, "Bearer")
 }
 
 func (s *Server) unauthorized(w http.ResponseWriter, r *http.Request) {
@@ -617,15 +617,13 @@ func (s *Server) text(w http.ResponseWriter, r *http.Request, code int, body str
 func (s *Server) send(w http.ResponseWriter, r *http.Request, code int, kind string, body []byte, zipped func() []byte) {
 	h := w.Header()
 	h.Set("Content-Type", kind)
-	if len(body) > 1024 {
-		h.Add("Vary", "Accept-Encoding")
-		if takesGzip(r) {
-			h.Set("Content-Encoding", "gzip")
-			if zipped != nil {
-				body = zipped()
-			} else {
-				body = zip(body)
-			}
+	h.Set("Vary", "Accept-Encoding")
+	if len(body) > 1024 && takesGzip(r) {
+		h.Set("Content-Encoding", "gzip")
+		if zipped != nil {
+			body = zipped()
+		} else {
+			body = zip(body)
 		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))

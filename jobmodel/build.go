@@ -147,7 +147,7 @@ func Build(in BuildInput) (JobModel, Assignment, error) {
 		c := Container{ID: containerID(i), Tasks: make(map[string]Task, len(tasks))}
 		for _, name := range tasks {
 			inputs := groups[name]
-			slices.SortFunc(inputs, compareInputs)
+			slices.SortFunc(inputs, CompareInputs)
 			c.Tasks[name] = Task{Name: name, Inputs: inputs, ChangelogPartition: changelog[name]}
 			a.Containers[name] = c.ID
 			a.Changelog[name] = changelog[name]

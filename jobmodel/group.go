@@ -18,7 +18,7 @@ func group(in BuildInput, containers int) (map[string][]Input, error) {
 	}
 	var all []Input
 	for _, s := range slices.SortedFunc(maps.Keys(in.Streams), func(a, b Stream) int {
-		return compareInputs(Input{a.System, a.Stream, 0}, Input{b.System, b.Stream, 0})
+		return CompareInputs(Input{a.System, a.Stream, 0}, Input{b.System, b.Stream, 0})
 	}) {
 		n := in.Streams[s]
 		if n < 0 {

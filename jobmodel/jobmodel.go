@@ -110,7 +110,8 @@ func CompareIDs(a, b string) int {
 	return 0
 }
 
-func compareInputs(a, b Input) int {
+// CompareInputs orders input partitions by system, stream and partition.
+func CompareInputs(a, b Input) int {
 	switch {
 	case a.System != b.System:
 		if a.System < b.System {

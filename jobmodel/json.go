@@ -209,7 +209,7 @@ func (v containerJSON) container() (Container, error) {
 			}
 			t.Inputs = append(t.Inputs, i)
 		}
-		slices.SortFunc(t.Inputs, compareInputs)
+		slices.SortFunc(t.Inputs, CompareInputs)
 		if _, ok := c.Tasks[t.Name]; ok {
 			return c, fmt.Errorf("two tasks are called %q", t.Name)
 		}
