@@ -3,10 +3,12 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Config is an immutable merged set of properties, each with the place it came
@@ -16,7 +18,33 @@ import (
 // A Config is encoded in JSON as one object of strings, as Samza's JobModel
 // and its environment variables hold it; places do not travel.
 type Config struct {
-	m map[string]property
+	m     map[string]property
+	known *facts
+}
+
+// facts are worked out of a Config at most once, however many streams ask.
+type facts struct {
+	systems func() []string
+	def     func() string
+	ids     func() []string
+	byTopic func() map[SystemStream]string
+}
+
+func newConfig(m map[string]property) Config {
+	c := Config{m: m, known: &facts{}}
+	c.known.systems = sync.OnceValue(func() []string { return findSystems(c) })
+	c.known.def = sync.OnceValue(func() string { return findDefaultSystem(c) })
+	c.known.ids = sync.OnceValue(func() []string { return findStreamIDs(c) })
+	c.known.byTopic = sync.OnceValue(func() map[SystemStream]string { return findTopics(c) })
+	return c
+}
+
+// facts of the zero Config are those of an empty one.
+func (c Config) facts() *facts {
+	if c.known == nil {
+		return newConfig(nil).known
+	}
+	return c.known
 }
 
 type property struct {
@@ -101,7 +129,18 @@ func (c Config) Subset(prefix string, strip bool) Config {
 			m[k] = p
 		}
 	}
-	return Config{m}
+	return newConfig(m)
+}
+
+// below yields the keys that begin with prefix, without it.
+func (c Config) below(prefix string) iter.Seq2[string, property] {
+	return func(yield func(string, property) bool) {
+		for k, p := range c.m {
+			if rest, ok := strings.CutPrefix(k, prefix); ok && rest != "" && !yield(rest, p) {
+				return
+			}
+		}
+	}
 }
 
 // With lays m over c, with origin OriginDerived. An empty value removes its
@@ -120,7 +159,7 @@ func (c Config) layer(m map[string]string, o Origin) Config {
 			n[k] = property{v, o}
 		}
 	}
-	return Config{n}
+	return newConfig(n)
 }
 
 // Without returns c without these keys.
@@ -129,7 +168,7 @@ func (c Config) Without(keys ...string) Config {
 	for _, k := range keys {
 		delete(n, k)
 	}
-	return Config{n}
+	return newConfig(n)
 }
 
 // Origin says where the key's value came from; for a key that is not set,

@@ -162,3 +162,37 @@ func FuzzProperties(f *testing.F) {
 		}
 	})
 }
+
+// Whatever keys a file has, nothing panics, and no secret comes out.
+func FuzzConfig(f *testing.F) {
+	raw, err := os.ReadFile("testdata/samza-0.13.properties")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	for _, s := range []string{
+		"systems.=1\nsystems..samza.factory=kafka\nstreams..x=1\nstreams.=\nstores..factory=memory\nstores.factory=x\n",
+		"task.inputs=.,a,.b,a.,a.b\nheddle.preload.a=1\nheddle.preload.a.b=2\nheddle.preload..=3\n",
+		"systems.s.samza.factory=kafka\ntask.inputs=s.t\nstreams.t.samza.physical.name=u\nstreams.u.samza.physical.name=t\n",
+		"sensitive.x=hidden-value\njob.config.rewriters=a\njob.config.rewriter.a.class=regex\n",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		l, _, err := Parse("f", raw)
+		if err != nil {
+			return
+		}
+		c := merge(Config{}, l)
+		_, _ = Validate(c)
+		for _, r := range Resolve(c) {
+			if !r.Default && IsSecret(r.Key) && r.Value != Mask {
+				t.Fatalf("%+v", r)
+			}
+		}
+		_, _ = Rewrite(c, RewriteInput{Topics: func(string) ([]string, error) { return []string{"t"}, nil }})
+		if c.Redacted().Len() != c.Len() || c.WithoutSecrets().Len()+len(c.Secrets()) != c.Len() {
+			t.Fatalf("%q", raw)
+		}
+	})
+}

@@ -109,7 +109,7 @@ func merge(c Config, l Layer) Config {
 			n[k] = p
 		}
 	}
-	return Config{n}
+	return newConfig(n)
 }
 
 func parseOverrides(kv []string) (Layer, error) {

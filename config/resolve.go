@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -44,12 +45,13 @@ func Resolve(c Config) []Resolved {
 		}
 		out = append(out, r)
 	}
+	fill := newResolver(c)
 	for _, d := range registry {
 		if d.Status != Works || d.passThrough || d.Default == "" || strings.HasPrefix(d.Name, "yarn.") && !yarn {
 			continue
 		}
-		for _, params := range d.instances(c) {
-			if _, _, set := d.lookup(c, params); set || d.setElsewhere(c, params) {
+		for _, params := range fill.instances(d) {
+			if _, _, set := d.lookup(c, params); set || fill.setElsewhere(d, params) {
 				continue
 			}
 			r := Resolved{Key: d.pattern.fill(params), Origin: OriginDefault, Default: true, Known: true}
@@ -79,61 +81,64 @@ func workedOut(c Config, key string) string {
 	return s
 }
 
+// resolver knows what a configuration's patterns are filled with.
+type resolver struct {
+	c       Config
+	streams map[string]SystemStream // by id
+	names   map[string][]string     // by section
+}
+
+func newResolver(c Config) resolver {
+	r := resolver{c: c, streams: map[string]SystemStream{}}
+	for _, id := range StreamIDs(c) {
+		r.streams[id] = SystemStream{systemOfID(c, id, ""), topicOfID(c, id)}
+	}
+	if inputs, err := Inputs(c); err == nil {
+		for _, in := range inputs {
+			r.streams[StreamID(c, in.System, in.Stream)] = in
+		}
+	}
+	r.names = map[string][]string{
+		sectionSystem:  Systems(c),
+		sectionStream:  slices.Collect(maps.Keys(r.streams)),
+		sectionStore:   StoreNames(c),
+		sectionMetrics: MetricsReporters.Of(c),
+	}
+	return r
+}
+
 // instances returns the names for a declaration's placeholders: none for a
-// plain key, one for each system, stream id or store.
-func (d *Decl) instances(c Config) [][]string {
+// plain key, one for each system, stream id, store or reporter.
+func (r resolver) instances(d *Decl) [][]string {
 	holes := 0
 	for _, p := range d.pattern.parts {
 		if p.hole {
 			holes++
 		}
 	}
-	var names []string
-	switch {
-	case holes == 0:
+	switch holes {
+	case 0:
 		return [][]string{nil}
-	case holes > 1:
-		return nil
-	case d.Section == sectionSystem:
-		names = Systems(c)
-	case d.Section == sectionStream:
-		names = StreamIDs(c)
-		if inputs, err := Inputs(c); err == nil {
-			for _, in := range inputs {
-				if id := StreamID(c, in.System, in.Stream); !slices.Contains(names, id) {
-					names = append(names, id)
-				}
-			}
+	case 1:
+		var out [][]string
+		for _, n := range r.names[d.Section] {
+			out = append(out, []string{n})
 		}
-	case d.Section == sectionStore:
-		names = StoreNames(c)
-	case d.Section == sectionMetrics:
-		names = MetricsReporters.Of(c)
+		return out
 	}
-	var out [][]string
-	for _, n := range names {
-		out = append(out, []string{n})
-	}
-	return out
+	return nil
 }
 
 // setElsewhere tells whether one of a stream property's further places is set,
 // so that its default is not in effect.
-func (d *Decl) setElsewhere(c Config, params []string) bool {
+func (r resolver) setElsewhere(d *Decl, params []string) bool {
 	if len(d.places) == 0 || len(params) != 1 {
 		return false
 	}
-	system, topic := systemOfID(c, params[0], ""), topicOfID(c, params[0])
-	if inputs, err := Inputs(c); err == nil {
-		for _, in := range inputs {
-			if StreamID(c, in.System, in.Stream) == params[0] {
-				system, topic = in.System, in.Stream
-			}
-		}
-	}
-	last := "systems." + system + strings.TrimPrefix(d.Name, "streams.<id>")
+	s := r.streams[params[0]]
+	last := "systems." + s.System + strings.TrimPrefix(d.Name, "streams.<id>")
 	for _, p := range append(slices.Clone(d.places), last) {
-		if _, ok := c.Get(parsePattern(p).fill([]string{system, topic})); ok {
+		if r.c.has(parsePattern(p).fill([]string{s.System, s.Stream})) {
 			return true
 		}
 	}

@@ -77,7 +77,7 @@ func (c Config) WithoutSecrets() Config {
 			n[k] = p
 		}
 	}
-	return Config{n}
+	return newConfig(n)
 }
 
 // Redacted returns c with secret values replaced by Mask; in the values of
@@ -89,7 +89,7 @@ func (c Config) Redacted() Config {
 		p.value = redact(k, p.value)
 		n[k] = p
 	}
-	return Config{n}
+	return newConfig(n)
 }
 
 var (

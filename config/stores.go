@@ -149,7 +149,7 @@ func changelogTopic(c Config, s StoreConfig, maxMessage string) map[string]strin
 	if TaskTransactionalRestore.Of(c) {
 		t["min.compaction.lag.ms"] = strconv.FormatInt(s.MinCompactionLag.Milliseconds(), 10)
 	}
-	for k, p := range c.Subset("stores."+s.Name+".changelog.kafka.", true).m {
+	for k, p := range c.below("stores." + s.Name + ".changelog.kafka.") {
 		t[k] = strings.TrimSpace(p.value)
 	}
 	return t

@@ -123,12 +123,24 @@ func StreamID(c Config, system, stream string) string {
 }
 
 func idOf(c Config, system, stream string) (string, bool) {
+	topics := c.facts().byTopic()
+	if id, ok := topics[SystemStream{system, stream}]; ok {
+		return id, true
+	}
+	id, ok := topics[SystemStream{"", stream}] // belongs to any system
+	return id, ok
+}
+
+// findTopics finds the id of each topic; the first of several.
+func findTopics(c Config) map[SystemStream]string {
+	m := map[SystemStream]string{}
 	for _, id := range StreamIDs(c) {
-		if topicOfID(c, id) == stream && systemOfID(c, id, system) == system {
-			return id, true
+		s := SystemStream{systemOfID(c, id, ""), topicOfID(c, id)}
+		if _, twice := m[s]; !twice {
+			m[s] = id
 		}
 	}
-	return "", false
+	return m
 }
 
 // systemOfID is the system of a stream's id; one that names none belongs to
@@ -152,7 +164,9 @@ func topicOfID(c Config, id string) string {
 }
 
 // StreamIDs returns the ids below streams.*, sorted.
-func StreamIDs(c Config) []string {
+func StreamIDs(c Config) []string { return slices.Clone(c.facts().ids()) }
+
+func findStreamIDs(c Config) []string {
 	ids := map[string]bool{}
 	for key := range c.m {
 		if rest, ok := strings.CutPrefix(key, "streams."); ok {
@@ -213,16 +227,17 @@ func Stream(c Config, system, stream string) (StreamConfig, error) {
 		return s, l.err
 	}
 
-	for _, prefix := range []string{
+	for i, prefix := range []string{
 		"systems." + ss.System + ".default.stream.",
 		"systems." + ss.System + ".streams." + ss.Stream + ".",
 		"streams." + s.ID + ".",
 	} {
-		for key, p := range c.Subset(prefix, true).m {
+		special := i > 0
+		for key, p := range c.below(prefix) {
+			s.Configured = s.Configured || special
 			if strings.HasPrefix(key, "samza.") || strings.HasPrefix(key, "consumer.") || strings.HasPrefix(key, "producer.") {
 				continue
 			}
-			special := prefix[len("systems."):] != ss.System+".default.stream."
 			switch key {
 			case "partition.count":
 				n, err := integer(1).parse(p.value)
@@ -243,8 +258,6 @@ func Stream(c Config, system, stream string) (StreamConfig, error) {
 			}
 		}
 	}
-	s.Configured = c.Subset("streams."+s.ID+".", true).Len() > 0 ||
-		c.Subset("systems."+ss.System+".streams."+ss.Stream+".", true).Len() > 0
 	return s, nil
 }
 

@@ -8,9 +8,11 @@ import (
 
 // Systems returns the names of the systems, sorted: those with a factory, and
 // those with nothing but bootstrap addresses, which count as Kafka.
-func Systems(c Config) []string {
+func Systems(c Config) []string { return slices.Clone(c.facts().systems()) }
+
+func findSystems(c Config) []string {
 	var out []string
-	for _, key := range c.Keys() {
+	for key := range c.m {
 		rest, ok := strings.CutPrefix(key, "systems.")
 		if !ok {
 			continue
@@ -74,7 +76,9 @@ func Embedded(c Config, system string) bool {
 
 // DefaultSystem is the system of all that names none: job.default.system, else
 // the only system, else the only Kafka system; empty if there is no such.
-func DefaultSystem(c Config) string {
+func DefaultSystem(c Config) string { return c.facts().def() }
+
+func findDefaultSystem(c Config) string {
 	if s := JobDefaultSystem.Of(c); s != "" {
 		return s
 	}

@@ -34,15 +34,11 @@ type validator struct {
 	errs     []error
 }
 
+// fail keeps an error, once: the same fault may be found by a key and by what
+// uses it.
 func (v *validator) fail(err error) {
-	if err == nil {
+	if err == nil || slices.ContainsFunc(v.errs, func(e error) bool { return e.Error() == err.Error() }) {
 		return
-	}
-	// The same fault may be found by a key and by what uses it.
-	for _, e := range v.errs {
-		if e.Error() == err.Error() {
-			return
-		}
 	}
 	v.errs = append(v.errs, err)
 }
@@ -159,6 +155,8 @@ func (v *validator) job() {
 	_, err := Factory(v.c)
 	v.fail(err)
 	v.required(JobName.d, "a name for the job, such as job.name=clicks")
+	v.topicName(JobName)
+	v.topicName(JobID)
 	v.required(TaskClass.d, "the name under which the program registered its task")
 	if !TaskBroadcastInputs.IsSet(v.c) {
 		v.required(TaskInputs.d, "the streams to read, such as task.inputs=kafka.clicks")
@@ -187,6 +185,18 @@ func (v *validator) required(d *Decl, what string) {
 	}
 	v.fail(errorAt(v.c, key, "", "not set; expected %s", what))
 }
+
+// topicName refuses characters that Kafka refuses in a topic's name: the
+// coordinator and checkpoint topics hold the job's name and id.
+func (v *validator) topicName(k Key[string]) {
+	s := k.Of(v.c)
+	if i := strings.IndexFunc(s, func(r rune) bool { return !strings.ContainsRune(topicLetters, r) }); i >= 0 {
+		v.fail(errorAt(v.c, k.Found(v.c), "", "%s holds %q; expected letters, digits, '.', '_' and '-', because topics are called after it",
+			quote(s), []rune(s[i:])[0]))
+	}
+}
+
+const topicLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 func (v *validator) systems() {
 	for _, s := range Systems(v.c) {

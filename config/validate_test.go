@@ -47,6 +47,7 @@ func TestValidate(t *testing.T) {
 			"stores.s.side.inputs: known to Samza, not supported yet",
 		}, nil},
 		{"defaults of what is not supported", "job.standbytasks.replication.factor=1\nstreams.in.samza.bootstrap=FALSE\ntask.chooser.class=org.apache.samza.system.chooser.RoundRobinChooserFactory\njob.elasticity.factor= 1", nil, nil},
+		{"name", "job.name=my job\njob.id=é", []string{`job.name: "my job" holds ' '; expected letters`, `job.id: "é" holds 'é'`}, nil},
 		{"exactly once", "heddle.processing.guarantee=exactly-once", []string{`heddle.processing.guarantee: "exactly-once" is not valid: known, but not supported yet`}, nil},
 		{"old spellings", "job.factory.class=yarn\nsystems.kafka.producer.bootstrap.servers=h:1\nyarn.container.count=2\nyarn.container.memory.mb=512\ncluster-manager.container.memory.mb=1024", nil, []string{
 			"yarn.container.memory.mb: the old spelling of cluster-manager.container.memory.mb, which is set too and wins",
