@@ -41,7 +41,7 @@ func (l clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 }
 
 // outages logs once when a broker cannot be reached, and once when it can be
-// again.
+// again. All clients of a system share it.
 type outages struct {
 	log *slog.Logger
 	now func() time.Time

@@ -43,6 +43,7 @@ type System struct {
 	log      *slog.Logger
 	sides    map[side]*half
 	embedded bool
+	outages  *outages
 	ctx      context.Context
 	cancel   context.CancelFunc
 
@@ -97,6 +98,7 @@ func New(name string, c config.Config, o Options) (*System, error) {
 	for _, w := range slices.Compact(warnings) {
 		s.log.Warn(w)
 	}
+	s.outages = newOutages(s.log, time.Now)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -186,7 +188,7 @@ func (s *System) connect(sd side, extra ...kgo.Opt) (*link, error) {
 	id := cmp.Or(s.o.ClientID, clientID(kind, s.o.JobName, s.o.JobID))
 	opts := []kgo.Opt{
 		kgo.ClientID(id), kgo.SoftwareNameAndVersion("heddle", version), kgo.DisableClientMetrics(),
-		kgo.WithLogger(clientLog{s.log}), kgo.WithHooks(newOutages(s.log, time.Now)),
+		kgo.WithLogger(clientLog{s.log}), kgo.WithHooks(s.outages),
 	}
 	if s.embedded {
 		b, err := s.serve(s.ctx)
