@@ -144,7 +144,7 @@ func (c *Client) start(ctx context.Context, k *call) (*conn, error) {
 // await waits for the answer.
 func (c *Client) await(ctx context.Context, cn *conn, k *call) ([]byte, error) {
 	var expired <-chan time.Time
-	start := time.Now()
+	heard := cn.heard.Load()
 	if c.opt.CallTimeout > 0 {
 		t := time.NewTimer(c.opt.CallTimeout)
 		defer t.Stop()
@@ -161,7 +161,7 @@ func (c *Client) await(ctx context.Context, cn *conn, k *call) ([]byte, error) {
 		k.gone.Store(true)
 		cn.remove(k.id)
 		err := timeoutError{c.opt.CallTimeout, "no answer"}
-		if cn.lastRead.Load() < start.UnixNano() {
+		if cn.heard.Load() == heard {
 			// Not a word from the server all that time, to whatever call: the
 			// connection is half open, and the next call needs a new one.
 			cn.fail(err)

@@ -126,7 +126,7 @@ func TestCallsByEveryLogin(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range 50 {
 				wg.Go(func() {
-					text := fmt.Sprintf("%d-%s", i, large[:i*i*100])
+					text := fmt.Sprintf("%d-%s", i, large[:i*i*20])
 					if got, err := call(ctx, c, "echo", text); err != nil || got != text {
 						t.Errorf("echo %d: %d bytes, %v; want %d bytes", i, len(got), err, len(text))
 					}

@@ -47,7 +47,8 @@ type conn struct {
 	done  chan struct{} // closed when the connection is broken
 	stop  func() bool   // ends the watch over the client's Close
 
-	lastRead atomic.Int64 // UnixNano of the last packet
+	lastRead atomic.Int64  // UnixNano of the last packet
+	heard    atomic.Uint64 // packets read
 
 	mu        sync.Mutex
 	err       error // why it is broken; nil while it is not
@@ -285,6 +286,7 @@ func (c *conn) read() {
 			return
 		}
 		c.lastRead.Store(time.Now().UnixNano())
+		c.heard.Add(1)
 		r, err := parseResponse(frame)
 		if err != nil {
 			c.fail(&ProtocolError{Foreign: c.foreign(), Reason: err.Error()})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"syscall"
 
 	"google.golang.org/protobuf/proto"
 
@@ -18,6 +19,9 @@ import (
 type Config struct {
 	// Addr to listen on; empty means a free port of 127.0.0.1.
 	Addr string
+	// Virtual listens nowhere: clients connect by Server.Dial, over a pipe in
+	// memory, so that the server works inside a testing/synctest bubble.
+	Virtual bool
 	// Simple accepts clients that merely say who they are.
 	Simple bool
 	// Password, if not nil, accepts tokens: it returns the password that
@@ -62,7 +66,7 @@ type Handler func(ctx context.Context, c *Call) (proto.Message, error)
 // A Server is a fake Hadoop RPC server. Safe for concurrent use.
 type Server struct {
 	conf     Config
-	listener net.Listener
+	listener net.Listener // nil if virtual
 	ctx      context.Context
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
@@ -76,22 +80,43 @@ type Server struct {
 
 // New listens and serves until Close.
 func New(conf Config) (*Server, error) {
-	l, err := net.Listen("tcp", cmp.Or(conf.Addr, "127.0.0.1:0"))
-	if err != nil {
-		return nil, fmt.Errorf("fake Hadoop RPC server: %w", err)
-	}
 	s := &Server{
-		conf: conf, listener: l,
+		conf:      conf,
 		protocols: make(map[string]map[string]Handler),
 		conns:     make(map[*serverConn]struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if conf.Virtual {
+		return s, nil
+	}
+	l, err := net.Listen("tcp", cmp.Or(conf.Addr, "127.0.0.1:0"))
+	if err != nil {
+		s.cancel()
+		return nil, fmt.Errorf("fake Hadoop RPC server: %w", err)
+	}
+	s.listener = l
 	s.wg.Go(s.accept)
 	return s, nil
 }
 
-// Addr is where the server listens, "127.0.0.1:port".
-func (s *Server) Addr() string { return s.listener.Addr().String() }
+// Addr is where the server listens, "127.0.0.1:port"; "virtual:1" if virtual.
+func (s *Server) Addr() string {
+	if s.listener == nil {
+		return "virtual:1"
+	}
+	return s.listener.Addr().String()
+}
+
+// Dial connects to the server over a pipe in memory, whatever the address; it
+// fits rpc.Options.Dial.
+func (s *Server) Dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	if !s.take(server) {
+		_ = client.Close()
+		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: syscall.ECONNREFUSED}
+	}
+	return client, nil
+}
 
 // Handle sets the handler of a protocol's method.
 func (s *Server) Handle(protocol, method string, h Handler) {
@@ -152,7 +177,9 @@ func (s *Server) Close() {
 	s.closed = true
 	s.mu.Unlock()
 	s.cancel()
-	_ = s.listener.Close()
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
 	s.Disconnect()
 	s.wg.Wait()
 }
@@ -160,32 +187,36 @@ func (s *Server) Close() {
 func (s *Server) accept() {
 	for {
 		nc, err := s.listener.Accept()
-		if err != nil {
+		if err != nil || !s.take(nc) {
 			return
 		}
-		c := &serverConn{server: s, nc: nc}
-		c.ctx, c.cancel = context.WithCancel(s.ctx)
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
-			_ = nc.Close()
-			return
-		}
-		s.conns[c] = struct{}{}
-		s.accepted++
-		s.mu.Unlock()
-		s.wg.Go(func() {
-			defer func() {
-				c.cancel()
-				_ = nc.Close()
-				c.handlers.Wait()
-				s.mu.Lock()
-				delete(s.conns, c)
-				s.mu.Unlock()
-			}()
-			c.serve()
-		})
 	}
+}
+
+// take serves a connection, unless the server is closed.
+func (s *Server) take(nc net.Conn) bool {
+	c := &serverConn{server: s, nc: nc}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		_ = nc.Close()
+		return false
+	}
+	c.ctx, c.cancel = context.WithCancel(s.ctx)
+	s.conns[c] = struct{}{}
+	s.accepted++
+	s.wg.Go(func() {
+		defer func() {
+			c.cancel()
+			_ = nc.Close()
+			c.handlers.Wait()
+			s.mu.Lock()
+			delete(s.conns, c)
+			s.mu.Unlock()
+		}()
+		c.serve()
+	})
+	return true
 }
 
 // handler returns the handler of a method, or the refusal of Hadoop's server.
