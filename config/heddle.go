@@ -40,6 +40,9 @@ var (
 	HeddleRunPreloaded = declare(sectionHeddle, "heddle.run.preloaded.<system>.<stream...>", word, "", spec{
 		doc: "Set by run-job: the offsets of the first records that it preloaded, as partition:offset,...",
 	})
+	HeddleRunApplication = declare(sectionHeddle, "heddle.run.application", word, "", spec{
+		doc: "Set by run-job: the YARN application that the configuration in the coordinator stream is for. The application master waits for its own.",
+	})
 )
 
 var guarantee = kind[string]{

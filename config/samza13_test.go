@@ -1,6 +1,7 @@
 package config
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -53,6 +54,29 @@ func TestSamza013(t *testing.T) {
 			if !r.Known {
 				t.Errorf("%s is not known", r.Key)
 			}
+		}
+	}
+}
+
+// Every example loads and validates; only the file of Samza 0.13 has a warning.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../examples/*/*.properties")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no examples", err)
+	}
+	for _, f := range files {
+		c, loading, err := Load(t.Context(), LoadOptions{Paths: []string{f}})
+		if err != nil {
+			t.Errorf("%s: %v", f, err)
+			continue
+		}
+		warnings, err := Validate(c)
+		if err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
+		warnings = append(loading, warnings...)
+		if old := filepath.Base(f) == "samza-0.13.properties"; len(warnings) > 1 || !old && len(warnings) > 0 {
+			t.Errorf("%s: %v", f, warnings)
 		}
 	}
 }
