@@ -23,6 +23,11 @@ type Writes struct {
 	// Changelog comes after the checkpoint and changelog topics were made and
 	// checked.
 	Changelog []Message
+	// ChangelogPartitions is the number of partitions that changelogs have: one
+	// more than the highest that a task has or ever had. (Samza counts present
+	// tasks only, and does not start a job that has lost some, since its
+	// changelogs have more.)
+	ChangelogPartitions int32
 	// Warning says what in the assignment a person should know; mostly empty.
 	Warning string
 }
@@ -237,6 +242,7 @@ func writes(m jobmodel.JobModel, a jobmodel.Assignment, prev Previous) Writes {
 	}
 	for _, task := range slices.Sorted(maps.Keys(a.Changelog)) {
 		w.Changelog = append(w.Changelog, SetChangelog(task, a.Changelog[task]))
+		w.ChangelogPartitions = max(w.ChangelogPartitions, a.Changelog[task]+1)
 	}
 	return w
 }

@@ -179,11 +179,14 @@ func (s *Server) Listen(host string, port int) error {
 			return fmt.Errorf("find this host's name for the coordinator's server: %w", err)
 		}
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	l, err := listen(host, port)
 	var dns *net.DNSError
-	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.As(err, &dns) {
-		s.log.Warn("the coordinator's server listens on all addresses of this machine, since its name leads to none of them", "host", host, "cause", err)
-		l, err = net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(port)))
+	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.As(err, &dns) || err == nil && onlyHere(host, l) {
+		if l != nil {
+			_ = l.Close()
+		}
+		s.log.Info("the coordinator's server listens on all addresses of this machine, since its name does not lead to one that others reach", "host", host)
+		l, err = listen("", port)
 	}
 	if err != nil {
 		if port != 0 {
@@ -211,6 +214,18 @@ func (s *Server) Listen(host string, port int) error {
 		s.serveErr <- err
 	}()
 	return nil
+}
+
+func listen(host string, port int) (net.Listener, error) {
+	return net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+}
+
+// onlyHere tells whether a name leads to a loopback address, as a machine's own
+// name does on Debian: other machines, where the name leads elsewhere, would not
+// be heard. Who names a loopback address means it.
+func onlyHere(host string, l net.Listener) bool {
+	a, ok := l.Addr().(*net.TCPAddr)
+	return ok && a.IP.IsLoopback() && net.ParseIP(host) == nil && !strings.EqualFold(host, "localhost")
 }
 
 // URL is where the server listens, "http://host:port/"; empty before Listen.

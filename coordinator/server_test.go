@@ -604,6 +604,19 @@ func TestListenOnAHostOfNoAddressHere(t *testing.T) {
 	}
 }
 
+func TestOnlyHere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for host, want := range map[string]bool{"127.0.0.1": false, "localhost": false, "my-machine": true} {
+		if onlyHere(host, l) != want {
+			t.Errorf("%s: %v", host, !want)
+		}
+	}
+}
+
 // A client that sends or takes nothing does not keep others from being served,
 // and is cut off.
 func TestSlowClients(t *testing.T) {

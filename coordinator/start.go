@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -31,13 +32,9 @@ type Started struct {
 //
 // cfg holds the secrets; they stay in it.
 func Start(ctx context.Context, cfg config.Config, systems map[string]system.System, log *slog.Logger) (*Started, error) {
-	name, err := config.CoordinatorSystem(cfg)
+	sys, err := coordinatorSystem(cfg, systems)
 	if err != nil {
 		return nil, err
-	}
-	sys, ok := systems[name]
-	if !ok {
-		return nil, fmt.Errorf("the coordinator's system %q is not defined", name)
 	}
 	stream, err := OpenStream(ctx, sys, config.JobName.Of(cfg), config.JobID.Of(cfg))
 	if err != nil {
@@ -80,15 +77,15 @@ func (s *Started) start(ctx context.Context, cfg config.Config, systems map[stri
 	if err := positions.Close(); err != nil {
 		return err
 	}
-	if err := s.changelogs(ctx, cfg, systems); err != nil {
+	if err := s.changelogs(ctx, cfg, systems, w.ChangelogPartitions); err != nil {
 		return err
 	}
 	return s.Stream.Write(ctx, w.Changelog...)
 }
 
 // changelogs makes or checks the changelog topics.
-func (s *Started) changelogs(ctx context.Context, cfg config.Config, systems map[string]system.System) error {
-	topics, err := Changelogs(ctx, cfg, systems, s.Model)
+func (s *Started) changelogs(ctx context.Context, cfg config.Config, systems map[string]system.System, partitions int32) error {
+	topics, err := changelogTopics(ctx, cfg, systems, partitions)
 	if err != nil {
 		return err
 	}
@@ -102,8 +99,74 @@ func (s *Started) changelogs(ctx context.Context, cfg config.Config, systems map
 	return nil
 }
 
-// Changelogs gives the changelog topics that the model needs.
+// Plan works out, before anything is changed, what a start of the job would
+// make: its JobModel, as far as is known now, and the changelog topics with the
+// partitions that they are to have. It reads the coordinator stream, if there is
+// one: a job that ran before keeps its tasks and changelog partitions, so that
+// without looking there a plan would differ from the start.
+func Plan(ctx context.Context, cfg config.Config, systems map[string]system.System) (jobmodel.JobModel, []storage.Topic, error) {
+	prev, err := readPrevious(ctx, cfg, systems)
+	if err != nil {
+		return jobmodel.JobModel{}, nil, err
+	}
+	m, w, err := BuildModel(ctx, cfg, systems, prev)
+	if err != nil {
+		return jobmodel.JobModel{}, nil, err
+	}
+	topics, err := changelogTopics(ctx, cfg, systems, w.ChangelogPartitions)
+	return m, topics, err
+}
+
+// readPrevious gives what the coordinator stream holds of earlier starts;
+// nothing if there is no stream.
+func readPrevious(ctx context.Context, cfg config.Config, systems map[string]system.System) (Previous, error) {
+	sys, err := coordinatorSystem(cfg, systems)
+	if err != nil {
+		return Previous{}, err
+	}
+	stream, err := OpenStream(ctx, sys, config.JobName.Of(cfg), config.JobID.Of(cfg))
+	if err != nil {
+		return Previous{}, err
+	}
+	// Asked first, since reading a topic that is missing may make it, on a broker
+	// that makes topics by itself.
+	admin, err := sys.Admin()
+	if err != nil {
+		return Previous{}, stream.wrap("look for", err)
+	}
+	found, err := admin.Describe(ctx, stream.topic)
+	if err != nil && !errors.Is(err, system.ErrNoStream) {
+		return Previous{}, stream.wrap("look for", err)
+	}
+	if _, ok := found[stream.topic]; !ok {
+		return Previous{}, nil
+	}
+	snap, err := stream.Read(ctx)
+	if err != nil {
+		return Previous{}, err
+	}
+	return snap.Previous()
+}
+
+func coordinatorSystem(cfg config.Config, systems map[string]system.System) (system.System, error) {
+	name, err := config.CoordinatorSystem(cfg)
+	if err != nil {
+		return nil, err
+	}
+	sys, ok := systems[name]
+	if !ok {
+		return nil, &PlanError{fmt.Errorf("the coordinator's system %q is not defined", name)}
+	}
+	return sys, nil
+}
+
+// Changelogs gives the changelog topics that a model needs that has no history.
+// Plan knows the history too.
 func Changelogs(ctx context.Context, cfg config.Config, systems map[string]system.System, m jobmodel.JobModel) ([]storage.Topic, error) {
+	return changelogTopics(ctx, cfg, systems, m.ChangelogPartitions())
+}
+
+func changelogTopics(ctx context.Context, cfg config.Config, systems map[string]system.System, partitions int32) ([]storage.Topic, error) {
 	specs, err := storage.Specs(cfg)
 	if err != nil {
 		return nil, err
@@ -126,7 +189,7 @@ func Changelogs(ctx context.Context, cfg config.Config, systems map[string]syste
 			return nil, err
 		}
 	}
-	return storage.ChangelogTopics(cfg, specs, m.ChangelogPartitions(), brokers)
+	return storage.ChangelogTopics(cfg, specs, partitions, brokers)
 }
 
 func (s *Started) warn(text string) {
