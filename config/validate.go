@@ -200,8 +200,12 @@ const topicLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 
 func (v *validator) systems() {
 	for _, s := range Systems(v.c) {
-		_, err := SystemKind(v.c, s)
+		kind, err := SystemKind(v.c, s)
 		v.fail(err)
+		if f, _ := Factory(v.c); kind.Name == "memory" && f != Thread {
+			v.fail(errorAt(v.c, SystemFactory.Name(s), "set job.factory.class=thread, or use Kafka",
+				"a system in memory lives in one process; containers of the factory %s cannot share it", f))
+		}
 		if v.yarn && Embedded(v.c, s) {
 			key := SystemProducerBootstrap.Found(v.c, s)
 			v.fail(errorAt(v.c, key, "set the address of a Kafka that every node can reach",

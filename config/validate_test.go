@@ -58,6 +58,10 @@ func TestValidate(t *testing.T) {
 			`yarn.am.container.memory.mb: "lots" is not valid: expected a whole number`,
 		}, []string{"yarn.quue: unknown; did you mean yarn.queue?", "yarn.am.opts: this key has no meaning here and is ignored"}},
 		{"embedded on YARN", "job.factory.class=yarn", []string{"systems.kafka.producer.bootstrap.servers: the embedded Kafka lives in one machine's processes"}, nil},
+		{"memory with processes", "job.factory.class=process\nsystems.kafka.samza.factory=memory", []string{
+			"systems.kafka.samza.factory: a system in memory lives in one process; containers of the factory process cannot share it",
+		}, nil},
+		{"memory in one process", "systems.kafka.samza.factory=memory", nil, nil},
 		{"input without a dot", "task.inputs=in", []string{`task.inputs: expected system.stream, not "in"; write kafka.in`}, nil},
 		{"serdes", "systems.kafka.samza.msg.serde=jsn\nstreams.in.samza.key.serde=string2\nstores.s.factory=memory\nstores.s.msg.serde=nope", []string{
 			`systems.kafka.samza.msg.serde: the serde "jsn" is not registered (did you mean json?)`,
