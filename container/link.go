@@ -40,14 +40,14 @@ type link struct {
 }
 
 // Times of the link. Samza asks each 60 s, gives up after 6 tries within about
-// 63 s, and forces the end after 120 s; so an orphan there overlaps its
-// replacement for minutes.
+// 63 s, and forces the end after another 120 s, so that an orphan overlaps its
+// replacement for minutes. Here the application master starts no replacement of
+// a silent container before coordinator.GiveUpAfter and task.shutdown.ms have
+// passed.
 const (
 	firstReport    = time.Second
 	maxReportPause = 10 * time.Second
 	retryPause     = 500 * time.Millisecond
-	defaultSilence = 60 * time.Second
-	forcedAfter    = 120 * time.Second
 )
 
 // verdict is what follows from how long the application master has been
@@ -105,7 +105,7 @@ func (l *link) reports(ctx context.Context) {
 			switch judge(silent, l.silence, l.grace) {
 			case carryOn:
 			case stopInOrder:
-				l.target.Stop(fmt.Sprintf("the application master has been silent for %v (%s)", silent.Round(time.Second), silenceKey))
+				l.target.Stop(fmt.Sprintf("the application master has been silent for %v", silent.Round(time.Second)))
 			case endAtOnce:
 				l.end(fmt.Errorf("the application master has been silent for %v, and the stop took too long", silent.Round(time.Second)))
 				return

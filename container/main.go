@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"heddle/config"
+	"heddle/internal/launch"
 	"heddle/task"
 )
 
@@ -117,7 +118,7 @@ func (p *program) do() error {
 		return json.NewEncoder(p.stdout).Encode(map[string][]string{"tasks": p.names()})
 	case *local != "":
 		return p.runLocal(*local, localFlags{quiet: *quiet, untilCaughtUp: *until})
-	case p.getenv(envContainerID) != "":
+	case p.getenv(launch.EnvContainerID) != "":
 		return p.runContainer()
 	}
 	return usage("nothing to do: this program holds the tasks %s and is run by bin/run-job.sh --config-path=JOB.properties; see %s --help", strings.Join(p.names(), ", "), p.name)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"heddle/config"
+	"heddle/internal/launch"
 	"heddle/metrics"
 	"heddle/system"
 	"heddle/task"
@@ -121,8 +122,8 @@ func newReporter(c config.Config, name string, systems Systems, p *program, log 
 	host, _ := os.Hostname()
 	r := &metrics.Reporter{
 		Header: metrics.Header{
-			JobName: config.JobName.Of(c), JobID: config.JobID.Of(c), ContainerName: "samza-container-" + p.getenv(envContainerID),
-			ExecEnvContainerID: p.getenv(envExecutionID), Host: host, ResetTime: p.now(),
+			JobName: config.JobName.Of(c), JobID: config.JobID.Of(c), ContainerName: "samza-container-" + p.getenv(launch.EnvContainerID),
+			ExecEnvContainerID: p.getenv(launch.EnvExecutionID), Host: host, ResetTime: p.now(),
 		},
 		Interval: config.MetricsReporterInterval.Of(c, name), Logger: log, Now: p.now,
 	}

@@ -2,49 +2,31 @@ package container
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"time"
 
 	"heddle/config"
 	"heddle/coordinator"
+	"heddle/internal/launch"
 	"heddle/jobmodel"
 	"heddle/storage"
 	"heddle/yarn/security"
 )
 
-// The environment of a container, Samza's names (ShellCommandConfig).
-const (
-	envContainerID    = "SAMZA_CONTAINER_ID"
-	envCoordinatorURL = "SAMZA_COORDINATOR_URL"
-	envExecutionID    = "EXECUTION_ENV_CONTAINER_ID"
-)
-
-// Names in the secret map of the credentials file.
-const (
-	secretCredential = "heddle.container.credential"
-	secretConfig     = "heddle.secrets"
-)
-
-// silenceKey is how long the application master may be silent before the
-// container stops itself, in ms; 0 and below: for ever.
-const silenceKey = "heddle.container.silence.ms"
-
 // runContainer runs one container of a job, as the environment says.
 func (p *program) runContainer() (err error) {
 	log := slog.New(slog.NewTextHandler(p.stdout, nil))
-	id, url, execution := p.getenv(envContainerID), p.getenv(envCoordinatorURL), p.getenv(envExecutionID)
+	id, url, execution := p.getenv(launch.EnvContainerID), p.getenv(launch.EnvCoordinatorURL), p.getenv(launch.EnvExecutionID)
 	if url == "" {
-		return usage("%s is set but %s is not: a container is started by an application master, which sets both", envContainerID, envCoordinatorURL)
+		return usage("%s is set but %s is not: a container is started by an application master, which sets both", launch.EnvContainerID, launch.EnvCoordinatorURL)
 	}
-	credential, secrets, err := readSecrets(p.getenv(security.EnvTokenFile))
+	secrets, err := readSecrets(p.getenv(security.EnvTokenFile))
 	if err != nil {
 		return err
 	}
@@ -54,7 +36,8 @@ func (p *program) runContainer() (err error) {
 	began := p.now()
 	log.Info("container starts", "container", id, "execution", execution, "coordinator", url, "pid", os.Getpid())
 
-	client := coordinator.NewClient(url, id, execution, credential)
+	credential, _ := secrets.Secret(launch.SecretCredential)
+	client := coordinator.NewClient(url, id, execution, string(credential))
 	defer client.Close()
 	starting, cancel := job.starting(ctx)
 	defer cancel()
@@ -73,25 +56,14 @@ func (p *program) runContainer() (err error) {
 	return nil
 }
 
-// readSecrets takes the container's credential and the secret part of the
-// configuration from YARN's credentials file; without one there is neither.
-func readSecrets(file string) (credential string, secrets map[string]string, err error) {
+// readSecrets reads YARN's credentials file, from which come the container's
+// credential and the secret part of the configuration; without one there is
+// neither.
+func readSecrets(file string) (*security.Credentials, error) {
 	if file == "" {
-		return "", nil, nil
+		return &security.Credentials{}, nil
 	}
-	c, err := security.ReadCredentialsFile(file)
-	if err != nil {
-		return "", nil, err
-	}
-	b, _ := c.Secret(secretCredential)
-	credential = string(b)
-	if b, ok := c.Secret(secretConfig); ok {
-		if err := json.Unmarshal(b, &secrets); err != nil {
-			// Neither the text nor the parser's message, which may quote it.
-			return "", nil, fmt.Errorf("%s: the secret %s is no JSON object of strings", file, secretConfig)
-		}
-	}
-	return credential, secrets, nil
+	return security.ReadCredentialsFile(file)
 }
 
 // process is one container as a process of its own.
@@ -138,8 +110,11 @@ func (j *process) starting(ctx context.Context) (context.Context, context.Cancel
 	return ctx, cancel
 }
 
-func (j *process) run(ctx, starting context.Context, p *program, model jobmodel.JobModel, secrets map[string]string, client *coordinator.Client, monitored bool, began time.Time) (err error) {
-	c := model.Config.With(secrets)
+func (j *process) run(ctx, starting context.Context, p *program, model jobmodel.JobModel, secrets *security.Credentials, client *coordinator.Client, monitored bool, began time.Time) (err error) {
+	c, err := launch.WithSecrets(model.Config, secrets)
+	if err != nil {
+		return err
+	}
 	mine, ok := model.Containers[j.id]
 	if !ok {
 		return fmt.Errorf("the JobModel has no container %q, only %v", j.id, sortedKeys(model.Containers))
@@ -210,7 +185,7 @@ func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c c
 		},
 	}
 	if monitored && config.JobHeartbeatMonitor.Of(c) {
-		l.silence, l.grace = silence(c), forcedAfter
+		l.silence, l.grace = coordinator.GiveUpAfter, config.TaskShutdown.Of(c)
 	}
 	ctx, cancel := context.WithCancel(hard)
 	var wg sync.WaitGroup
@@ -225,18 +200,6 @@ func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c c
 		defer cancel()
 		_, _ = client.Report(last, l.report())
 	}
-}
-
-func silence(c config.Config) time.Duration {
-	text, ok := c.Get(silenceKey)
-	if !ok {
-		return defaultSilence
-	}
-	ms, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return defaultSilence
-	}
-	return time.Duration(ms) * time.Millisecond
 }
 
 // limitResources makes the Go runtime keep to what the container was given:
