@@ -83,7 +83,9 @@ type Container struct {
 	changelogEnds    storage.EndsFunc
 	flows            flows
 	counts           containerCounts
-	startedAt        time.Time
+	// parallel is how many tasks are opened at a time.
+	parallel  int
+	startedAt time.Time
 
 	votes, caught atomic.Int32
 
@@ -115,6 +117,7 @@ func New(o Options) (*Container, error) {
 		log:       o.Logger.With("container", o.Model.ID),
 		consumers: map[string]system.Consumer{},
 		producers: map[string]system.Producer{},
+		parallel:  startParallel,
 		fetchers:  map[string]*fetcher{},
 	}
 	c.resolved.config = o.Config
@@ -266,7 +269,7 @@ func (c *Container) start() error {
 	if err := c.findChangelogs(); err != nil {
 		return err
 	}
-	if err := c.each(startParallel, c.open); err != nil {
+	if err := c.each(c.parallel, c.open); err != nil {
 		return err
 	}
 	return c.consume(starts)

@@ -216,6 +216,7 @@ type memoryLog struct {
 	last   map[string]checkpoint.Checkpoint
 	writes int
 	fail   error
+	wrote  func(name string, c checkpoint.Checkpoint)
 }
 
 func newMemoryLog() *memoryLog { return &memoryLog{last: map[string]checkpoint.Checkpoint{}} }
@@ -238,6 +239,9 @@ func (l *memoryLog) Write(_ context.Context, name string, c checkpoint.Checkpoin
 	}
 	l.last[name] = c
 	l.writes++
+	if l.wrote != nil {
+		l.wrote(name, c)
+	}
 	return nil
 }
 
