@@ -239,7 +239,11 @@ func (a *acks) get(partition int32) (int64, bool) {
 // Flush waits for this outbox's records alone. What lingers in the client to
 // make larger batches is sent at once.
 func (o *outbox) Flush(ctx context.Context) error {
-	kicked := false
+	// A kick does not reach records whose topic the client is still asking
+	// about; these begin to linger afterwards. So it is repeated.
+	const firstKick, lastKick = 15 * time.Millisecond, 2 * time.Second
+	var kick *time.Timer
+	next := firstKick
 	for {
 		if e := o.failed.Load(); e != nil {
 			return *e
@@ -253,12 +257,17 @@ func (o *outbox) Flush(ctx context.Context) error {
 		if o.done.Load() >= o.sent {
 			continue
 		}
-		if !kicked {
-			kicked = true
+		if kick == nil {
 			o.p.kick()
+			kick = time.NewTimer(next)
+			defer kick.Stop()
 		}
 		select {
 		case <-o.wake:
+		case <-kick.C:
+			o.p.kick()
+			next = min(2*next, lastKick)
+			kick.Reset(next)
 		case <-ctx.Done():
 			return fmt.Errorf("system %s: flush for %s: %d records are not acknowledged: %w",
 				o.p.s.name, o.name, o.sent-o.done.Load(), context.Cause(ctx))
