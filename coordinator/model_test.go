@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"heddle/config"
@@ -156,15 +157,15 @@ func TestBuildModelErrors(t *testing.T) {
 // The whole way of a large job: model, messages, stream, next start.
 func TestLargeJob(t *testing.T) {
 	j := newJob(t)
-	systems := map[string]system.System{"kafka": streams(t, "kafka", map[string]int32{"a": 10_000})}
-	c := jobCfg("job.container.count", "100")
+	systems := map[string]system.System{"kafka": streams(t, "kafka", map[string]int32{"a": 3_000})}
+	c := jobCfg("job.container.count", "30")
 	prev := Previous{}
 	for range 2 {
 		m, w, err := BuildModel(t.Context(), c, systems, prev)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m.TaskCount() != 10_000 || len(m.Containers) != 100 {
+		if m.TaskCount() != 3_000 || len(m.Containers) != 30 {
 			t.Fatalf("%d tasks in %d containers", m.TaskCount(), len(m.Containers))
 		}
 		if err := j.stream.Write(t.Context(), append(w.Assignments, w.Changelog...)...); err != nil {
@@ -177,7 +178,7 @@ func TestLargeJob(t *testing.T) {
 		if prev, err = snap.Previous(); err != nil {
 			t.Fatal(err)
 		}
-		if len(prev.Inputs) != 10_000 || len(prev.Changelog) != 10_000 || len(prev.Containers) != 10_000 {
+		if len(prev.Inputs) != 3_000 || len(prev.Changelog) != 3_000 || len(prev.Containers) != 3_000 {
 			t.Fatalf("the stream holds %d inputs, %d changelogs, %d tasks", len(prev.Inputs), len(prev.Changelog), len(prev.Containers))
 		}
 	}
@@ -206,6 +207,43 @@ func BenchmarkStart10000Partitions(b *testing.B) {
 		}
 		if len(srv.model) < 1<<20 {
 			b.Fatal(len(srv.model))
+		}
+	}
+}
+
+// A start of a large job up to the moment at which all of its containers have
+// their JobModel.
+func BenchmarkServe10000PartitionsTo100Containers(b *testing.B) {
+	s := memory.New("kafka", memory.NewBroker())
+	admin, _ := s.Admin()
+	if err := admin.Create(b.Context(), system.StreamSpec{Name: "a", Partitions: 10_000}); err != nil {
+		b.Fatal(err)
+	}
+	c := jobCfg("job.container.count", "100")
+	for b.Loop() {
+		m, _, err := BuildModel(b.Context(), c, map[string]system.System{"kafka": s}, Previous{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		srv, err := NewServer(Options{Model: m, Secret: testSecret, State: &fakeJob{}, Events: &fakeJob{}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := srv.Listen("127.0.0.1", 0); err != nil {
+			b.Fatal(err)
+		}
+		var all sync.WaitGroup
+		for _, id := range m.ContainerIDs() {
+			all.Go(func() {
+				a := ask(b, "GET", srv.URL(), "", append(as(id), "Accept-Encoding", "gzip")...)
+				if a.code != 200 || len(a.body) < 10_000 {
+					b.Errorf("container %s: %d, %d bytes", id, a.code, len(a.body))
+				}
+			})
+		}
+		all.Wait()
+		if err := srv.Shutdown(b.Context()); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

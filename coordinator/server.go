@@ -91,6 +91,9 @@ type Server struct {
 	mu    sync.Mutex
 	board *board
 
+	// headerTimeout and readTimeout bound how long a request may take to come.
+	headerTimeout, readTimeout time.Duration
+
 	http     *http.Server
 	listener net.Listener
 	url      string
@@ -111,6 +114,9 @@ func NewServer(o Options) (*Server, error) {
 		boxes:   map[string]*mailbox{},
 		closing: make(chan struct{}),
 		board:   newBoard(o.Model),
+
+		headerTimeout: 10 * time.Second,
+		readTimeout:   time.Minute,
 	}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -198,8 +204,8 @@ func (s *Server) Listen(host string, port int) error {
 	s.url = "http://" + net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port)) + "/"
 	s.http = &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
+		ReadHeaderTimeout: s.headerTimeout,
+		ReadTimeout:       s.readTimeout,
 		WriteTimeout:      s.opt.PollWait + time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -432,6 +433,7 @@ func TestLongPoll(t *testing.T) {
 		if waiting {
 			break
 		}
+		runtime.Gosched()
 	}
 	s.Send("0", "container_1_0001_01_000002", CommandStop, map[string]string{"reason": "enough"})
 	if b := <-got; b != `{"commands":[{"seq":2,"type":"stop","args":{"reason":"enough"}}]}` {
@@ -568,6 +570,7 @@ func TestListen(t *testing.T) {
 		if held {
 			break
 		}
+		runtime.Gosched()
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -621,10 +624,10 @@ func TestOnlyHere(t *testing.T) {
 // and is cut off.
 func TestSlowClients(t *testing.T) {
 	s, _ := newServer(t, nil)
+	s.headerTimeout, s.readTimeout = 50*time.Millisecond, 100*time.Millisecond
 	if err := s.Listen("127.0.0.1", 0); err != nil {
 		t.Fatal(err)
 	}
-	s.http.ReadHeaderTimeout, s.http.ReadTimeout = 50*time.Millisecond, 100*time.Millisecond
 	defer s.Shutdown(context.Background())
 	addr := s.listener.Addr().String()
 	for _, begin := range []string{
