@@ -88,3 +88,9 @@ func (c *Conf) where(key string) string {
 	}
 	return key + " (not set in " + strings.Join(c.dirs, ", ") + ")"
 }
+
+// Configured tells whether a file sets the key: false for a built-in default.
+func (c *Conf) Configured(key string) bool {
+	e, ok := c.lookup(key)
+	return ok && !strings.HasSuffix(e.origin, builtInSuffix)
+}

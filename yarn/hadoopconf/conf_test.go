@@ -130,6 +130,11 @@ func TestFilesOverrideUnlessFinal(t *testing.T) {
 	if got := c.Origin("unknown"); got != "" {
 		t.Errorf("origin %s", got)
 	}
+	for key, want := range map[string]bool{"a": true, "fs.defaultFS": false, "unknown": false, "later": false} {
+		if got := c.Configured(key); got != want {
+			t.Errorf("Configured(%s) = %v", key, got)
+		}
+	}
 	for _, key := range c.Keys() {
 		if key == "later" {
 			t.Error("Keys lists a key without a value")

@@ -64,11 +64,14 @@ func LoadEnvironment(env Environment, dirs ...string) (*Conf, error) {
 // without a cluster.
 func Defaults() *Conf { return newConf(OSEnvironment()) }
 
+// builtInSuffix ends the origin of values that no file sets.
+const builtInSuffix = " (built in)"
+
 func newConf(env Environment) *Conf {
 	c := &Conf{entries: make(map[string]entry), env: env}
 	for file, defaults := range builtIn {
 		for key, value := range defaults {
-			c.entries[key] = entry{value: value, set: true, origin: file + " (built in)"}
+			c.entries[key] = entry{value: value, set: true, origin: file + builtInSuffix}
 		}
 	}
 	return c
