@@ -14,6 +14,7 @@ import (
 	"heddle/coordinator"
 	"heddle/internal/launch"
 	"heddle/jobmodel"
+	"heddle/system"
 	"heddle/yarn"
 	"heddle/yarn/hadoopconf"
 	"heddle/yarn/rpc"
@@ -114,7 +115,7 @@ func run(ctx context.Context, env Environment, id yarn.ContainerID, pkg launch.P
 	if err != nil {
 		return bootstrap, Finish{}, err
 	}
-	cfg, err := readConfig(ctx, bootstrap, env)
+	cfg, err := readConfig(ctx, bootstrap, id.Attempt.Application.String(), env)
 	if err != nil {
 		return bootstrap, Finish{}, err
 	}
@@ -173,9 +174,17 @@ func bootstrapConfig(env Environment) (config.Config, error) {
 	return launch.WithSecrets(config.New(m), env.Credentials)
 }
 
+// Waiting for the configuration of this application.
+const (
+	configEvery = 50 * time.Millisecond
+	configWait  = 2 * time.Minute
+)
+
 // readConfig takes the whole configuration from the coordinator stream, and the
-// secrets from the credentials.
-func readConfig(ctx context.Context, bootstrap config.Config, env Environment) (config.Config, error) {
+// secrets from the credentials. run-job writes it after the submit, once it
+// knows that no other application runs the job; until then the stream holds
+// that of an earlier run, or does not exist.
+func readConfig(ctx context.Context, bootstrap config.Config, application string, env Environment) (config.Config, error) {
 	systems, err := container.OpenSystems(bootstrap, env.Log)
 	if err != nil {
 		return bootstrap, err
@@ -194,11 +203,24 @@ func readConfig(ctx context.Context, bootstrap config.Config, env Environment) (
 		return bootstrap, err
 	}
 	defer stream.Close()
-	snap, err := stream.Read(ctx)
-	if err != nil {
-		return bootstrap, err
+	patience := time.NewTimer(configWait)
+	defer patience.Stop()
+	for {
+		snap, err := stream.Read(ctx)
+		switch {
+		case err == nil && config.HeddleRunApplication.Of(snap.Config()) == application:
+			return launch.WithSecrets(snap.Config(), env.Credentials)
+		case err != nil && !errors.Is(err, system.ErrNoStream):
+			return bootstrap, err
+		}
+		select {
+		case <-time.After(configEvery):
+		case <-patience.C:
+			return bootstrap, fmt.Errorf("the coordinator stream %s holds no configuration for %s after %s: run-job ended before it wrote it; submit the job again", stream.Topic(), application, configWait)
+		case <-ctx.Done():
+			return bootstrap, ctx.Err()
+		}
 	}
-	return launch.WithSecrets(snap.Config(), env.Credentials)
 }
 
 // launcher makes the launch contexts of containers.

@@ -143,3 +143,18 @@ func Check(r io.Reader, name string) error {
 	}
 	return nil
 }
+
+// CheckBinary says what is wrong with a program that is to run in a container:
+// it has to be a Linux binary.
+func CheckBinary(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	magic := make([]byte, 4)
+	if _, err := io.ReadFull(f, magic); err != nil || string(magic) != "\x7fELF" {
+		return fmt.Errorf("%s is no Linux binary, which YARN's nodes need; build it with GOOS=linux CGO_ENABLED=0, or name its folder", file)
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"heddle/coordinator"
+	"heddle/yarn"
+)
+
+// State is what `status --json` prints; the contract names its fields. What the
+// application master says is added while it can be asked.
+type State struct {
+	ApplicationID string              `json:"applicationId"`
+	Name          string              `json:"name"`
+	User          string              `json:"user"`
+	Queue         string              `json:"queue"`
+	State         string              `json:"state"`
+	FinalStatus   string              `json:"finalStatus"`
+	TrackingURL   string              `json:"trackingUrl"`
+	Diagnostics   string              `json:"diagnostics"`
+	StartedAt     int64               `json:"startedAt"`
+	FinishedAt    int64               `json:"finishedAt"`
+	Containers    Containers          `json:"containers"`
+	Job           *coordinator.Status `json:"job,omitempty"`
+}
+
+// Containers counts containers.
+type Containers struct {
+	Wanted  int `json:"wanted"`
+	Running int `json:"running"`
+}
+
+// Status describes an application.
+func (c *Cluster) Status(ctx context.Context, w Which) (State, error) {
+	r, err := c.find(ctx, w)
+	if err != nil {
+		return State{}, err
+	}
+	s := State{
+		ApplicationID: r.ID.String(), Name: r.Name, User: r.User, Queue: r.Queue, State: string(r.State),
+		FinalStatus: string(r.FinalStatus), TrackingURL: r.TrackingURL, Diagnostics: r.Diagnostics,
+		StartedAt: milli(r.Submitted), FinishedAt: milli(r.Finished),
+	}
+	if r.State != yarn.StateRunning {
+		return s, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var job coordinator.Status
+	if err := c.ask(ctx, r, func(o coordinator.Operator) (err error) { job, err = o.Status(ctx); return err }); err == nil {
+		s.Job = &job
+		s.Containers = Containers{job.Containers.Wanted, job.Containers.Running}
+		if s.Diagnostics == "" {
+			s.Diagnostics = job.Diagnostics
+		}
+	}
+	return s, nil
+}
+
+func milli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// ExitCode is that of the status command: 1 for an application that failed.
+func (s State) ExitCode() int {
+	if s.FinalStatus == string(yarn.FinalFailed) {
+		return ExitFailed
+	}
+	return ExitDone
+}
+
+// Print writes the state for people.
+func (s State) Print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", name, value)
+		}
+	}
+	row("application", s.ApplicationID)
+	row("job", s.Name)
+	row("user", s.User)
+	row("queue", s.Queue)
+	row("state", s.State)
+	row("final status", s.FinalStatus)
+	row("tracking URL", s.TrackingURL)
+	if s.StartedAt > 0 {
+		row("started", time.UnixMilli(s.StartedAt).Format(time.DateTime))
+	}
+	if s.FinishedAt > 0 {
+		row("finished", time.UnixMilli(s.FinishedAt).Format(time.DateTime))
+	}
+	if s.Job != nil {
+		row("containers", fmt.Sprintf("%d of %d running, %d failures", s.Job.Containers.Running, s.Job.Containers.Wanted, s.Job.Containers.Failures))
+		row("tasks", fmt.Sprintf("%d of %d running", s.Job.Tasks.Running, s.Job.Tasks.Total))
+		row("messages", fmt.Sprintf("%d in (%.0f/s), %d out (%.0f/s), %d commits", s.Job.Totals.Processed, s.Job.ProcessedPerSecond, s.Job.Totals.Sent, s.Job.SentPerSecond, s.Job.Totals.Commits))
+		row("lag", fmt.Sprintf("%d messages in %d of %d partitions", s.Job.Inputs.Lag, s.Job.Inputs.Known, s.Job.Inputs.Partitions))
+	}
+	if s.Diagnostics != "" {
+		row("diagnostics", Cause(s.Diagnostics))
+	}
+	return t.Flush()
+}
+
+// List gives the applications of a type; all those that have not ended, and
+// with all also the others.
+func (c *Cluster) List(ctx context.Context, types []string, all bool) ([]State, error) {
+	f := yarn.ApplicationFilter{Types: types}
+	if !all {
+		f.States = live
+	}
+	reports, err := c.client.Reports(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	out := []State{}
+	for _, r := range reports {
+		out = append(out, State{ApplicationID: r.ID.String(), Name: r.Name, User: r.User, Queue: r.Queue, State: string(r.State),
+			FinalStatus: string(r.FinalStatus), TrackingURL: r.TrackingURL, StartedAt: milli(r.Submitted), FinishedAt: milli(r.Finished)})
+	}
+	return out, nil
+}
+
+// PrintList writes a table.
+func PrintList(w io.Writer, all []State) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "APPLICATION\tJOB\tUSER\tSTATE\tFINAL STATUS\tSTARTED")
+	for _, s := range all {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ApplicationID, s.Name, s.User, s.State, s.FinalStatus, time.UnixMilli(s.StartedAt).Format(time.DateTime))
+	}
+	return t.Flush()
+}
+
+// PrintJSON writes one object a line.
+func PrintJSON[T any](w io.Writer, all ...T) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for _, v := range all {
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Kill stops an application gracefully, by its master, and by force through the
+// ResourceManager when that takes longer than patience (task.shutdown.ms).
+func (c *Cluster) Kill(ctx context.Context, w Which, patience time.Duration, say *Say) error {
+	r, err := c.find(ctx, w)
+	if err != nil {
+		return err
+	}
+	if r.State.Done() {
+		say.Step("%s has ended already: %s", r.ID, r.FinalStatus)
+		return nil
+	}
+	return c.stop(ctx, r, "stopped by run-job kill", patience, say)
+}
+
+// killMargin is what a graceful stop may take beyond task.shutdown.ms: the final
+// commits, and YARN's own pace.
+const killMargin = 5 * time.Second
+
+func (c *Cluster) stop(ctx context.Context, r yarn.ApplicationReport, reason string, patience time.Duration, say *Say) error {
+	began := time.Now()
+	if err := c.askStop(ctx, r, reason); err != nil {
+		say.Step("the application master could not be asked to stop (%v); killing %s through the ResourceManager", err, r.ID)
+		return c.force(ctx, r.ID, reason)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.NewTimer(patience + killMargin)
+	defer limit.Stop()
+	for {
+		now, err := c.client.Report(ctx, r.ID)
+		if err != nil {
+			return err
+		}
+		if now.State.Done() {
+			say.Done()
+			say.Step("%s stopped after %.1f s", r.ID, time.Since(began).Seconds())
+			return c.cleanUp(ctx, r.ID)
+		}
+		say.Moving("%s is stopping, %.0f s", r.ID, time.Since(began).Seconds())
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			say.Done()
+			say.Warn("%s did not stop within %s (task.shutdown.ms and %s); killing it", r.ID, patience+killMargin, killMargin)
+			return c.force(ctx, r.ID, reason)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *Cluster) askStop(ctx context.Context, r yarn.ApplicationReport, reason string) error {
+	if r.State != yarn.StateRunning {
+		return fmt.Errorf("it is %s", r.State)
+	}
+	secret, err := c.secretOf(ctx, r.ID.String())
+	if err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return c.ask(bounded, r, func(o coordinator.Operator) error { return o.Stop(bounded, secret, reason) })
+}
+
+func (c *Cluster) force(ctx context.Context, id yarn.ApplicationID, reason string) error {
+	if err := c.client.Kill(ctx, id, reason); err != nil {
+		return err
+	}
+	return c.cleanUp(ctx, id)
+}
+
+// cleanUp removes the files of an application that has ended.
+func (c *Cluster) cleanUp(ctx context.Context, id yarn.ApplicationID) error {
+	fs, err := c.stagingFS(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer fs.Close()
+	return errors.Join(fs.RemoveAll(ctx, stagingFolder(fs, "", id.String())), forgetSecret(id.String()))
+}

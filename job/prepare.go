@@ -1,0 +1,262 @@
+package job
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"heddle/config"
+	"heddle/container"
+	"heddle/coordinator"
+	"heddle/job/plan"
+	"heddle/job/program"
+	"heddle/job/topic"
+	"heddle/jobmodel"
+	"heddle/system"
+)
+
+// ready is a job that was checked against the services it needs and can be
+// started.
+type ready struct {
+	systems container.Systems
+	// program is the executable for this machine.
+	program string
+	tasks   []string
+	create  []plan.Creation
+	model   jobmodel.JobModel
+}
+
+func (r *ready) close() { _ = r.systems.Close() }
+
+// check does everything that can be known before something is changed. It
+// changes nothing but what is built below heddle.home.
+func (j *Job) check(ctx context.Context, building io.Writer) (r *ready, err error) {
+	p, err := j.findProgram()
+	if err != nil {
+		return nil, err
+	}
+	r = &ready{}
+	if r.systems, err = j.Systems(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	// The compiler and the brokers take their time at the same time.
+	built := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { built <- j.build(ctx, r, p, building) }()
+	facts, factsErr := j.facts(ctx, r.systems)
+	if err := errors.Join(<-built, factsErr); err != nil {
+		return nil, err
+	}
+	if r.create, err = plan.Topics(j.Config, facts); err != nil {
+		return nil, err
+	}
+	return r, j.checkModel(ctx, r, facts)
+}
+
+func (j *Job) build(ctx context.Context, r *ready, p program.Program, building io.Writer) error {
+	binary, err := p.Ready(ctx, j.home(), building)
+	if err != nil {
+		return usageError{err}
+	}
+	if r.tasks, err = program.Tasks(ctx, binary); err != nil {
+		return usageError{err}
+	}
+	r.program = binary
+	return plan.Task(j.Config, filepath.Base(binary), r.tasks)
+}
+
+// facts asks the systems of the job's streams what there is.
+func (j *Job) facts(ctx context.Context, systems container.Systems) (plan.Facts, error) {
+	f := plan.Facts{Systems: map[string]plan.SystemFacts{}}
+	for _, name := range slices.Sorted(maps.Keys(systems)) {
+		admin, err := systems[name].Admin()
+		if err != nil {
+			return f, err
+		}
+		var s plan.SystemFacts
+		if s.Streams, err = admin.Describe(ctx); err != nil {
+			return f, err
+		}
+		if s.Brokers, err = admin.Brokers(ctx); err != nil {
+			return f, err
+		}
+		if s.AutoCreates, err = admin.AutoCreates(ctx); err != nil {
+			return f, err
+		}
+		s.Embedded = config.Embedded(j.Config, name)
+		f.Systems[name] = s
+	}
+	return f, nil
+}
+
+// checkModel makes the JobModel that the containers will have, as far as it is
+// known: more containers than tasks, a changelog with another number of
+// partitions. Inputs that are still to be made count as if they were there.
+func (j *Job) checkModel(ctx context.Context, r *ready, f plan.Facts) error {
+	m, _, err := coordinator.BuildModel(ctx, j.Config, withCreations(r.systems, r.create), coordinator.Previous{})
+	if err != nil {
+		return err
+	}
+	r.model = m
+	topics, err := coordinator.Changelogs(ctx, j.Config, r.systems, m)
+	if err != nil {
+		return err
+	}
+	for _, t := range topics {
+		info, ok := f.Systems[t.System].Streams[t.Name]
+		if !ok {
+			continue
+		}
+		warning, err := t.Check(info)
+		if err != nil {
+			return usageError{err}
+		}
+		if warning != "" {
+			j.say.Warn("%s", warning)
+		}
+	}
+	return nil
+}
+
+// withCreations lets systems describe the streams that are to be made.
+func withCreations(systems container.Systems, create []plan.Creation) map[string]system.System {
+	out := map[string]system.System{}
+	for name, sys := range systems {
+		out[name] = sys
+		for _, c := range create {
+			if c.System == name {
+				out[name] = planned{out[name], c.Spec}
+			}
+		}
+	}
+	return out
+}
+
+// planned is a system with one stream that does not exist yet.
+type planned struct {
+	system.System
+	spec system.StreamSpec
+}
+
+func (p planned) Admin() (system.Admin, error) {
+	a, err := p.System.Admin()
+	return plannedAdmin{a, p.spec}, err
+}
+
+type plannedAdmin struct {
+	system.Admin
+	spec system.StreamSpec
+}
+
+func (a plannedAdmin) Describe(ctx context.Context, streams ...string) (map[string]system.StreamInfo, error) {
+	there, err := a.Admin.Describe(ctx, streams...)
+	if err != nil && !errors.Is(err, system.ErrNoStream) {
+		return nil, err
+	}
+	if slices.Contains(streams, a.spec.Name) {
+		there = maps.Clone(there)
+		if there == nil {
+			there = map[string]system.StreamInfo{}
+		}
+		there[a.spec.Name] = system.StreamInfo{Name: a.spec.Name, Partitions: a.spec.Partitions, Settings: a.spec.Settings}
+	}
+	return there, nil
+}
+
+// change makes the topics and preloads the inputs. It gives the keys that tell
+// the containers where the preloaded records begin.
+func (j *Job) change(ctx context.Context, r *ready) (map[string]string, error) {
+	for _, c := range r.create {
+		admin, err := r.systems[c.System].Admin()
+		if err != nil {
+			return nil, err
+		}
+		err = admin.Create(ctx, c.Spec)
+		if errors.Is(err, system.ErrExists) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("make the %s topic %s.%s: %w", c.Why, c.System, c.Spec.Name, err)
+		}
+		j.say.Step("made the topic %s.%s with %d partitions (%s)", c.System, c.Spec.Name, c.Spec.Partitions, c.Why)
+	}
+	return j.preload(ctx, r)
+}
+
+// checkPreloads opens every file that is to be preloaded, before anything is
+// changed.
+func (j *Job) checkPreloads() error {
+	for _, p := range config.Preloads(j.Config) {
+		f, err := os.Open(j.preloadPath(p))
+		if err != nil {
+			return &config.Error{Key: p.ConfigKey, Origin: j.Config.Origin(p.ConfigKey), Problem: err.Error(), Hint: "a relative path lies beside the properties file"}
+		}
+		_ = f.Close()
+	}
+	return nil
+}
+
+func (j *Job) preloadPath(p config.Preload) string {
+	beside := j.beside
+	if path, ok := config.LocalPath(j.Config.Origin(p.ConfigKey).Source); ok {
+		beside = filepath.Dir(path)
+	}
+	if filepath.IsAbs(p.Path) || beside == "" {
+		return p.Path
+	}
+	return filepath.Join(beside, p.Path)
+}
+
+// preload appends the lines of heddle.preload.* to their streams.
+func (j *Job) preload(ctx context.Context, r *ready) (map[string]string, error) {
+	keys := map[string]string{}
+	for _, p := range config.Preloads(j.Config) {
+		at := config.Physical(j.Config, p.Stream.System, p.Stream.Stream)
+		sys, err := r.systems.Get(at.System)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		admin, err := sys.Admin()
+		if err != nil {
+			return nil, err
+		}
+		before, err := admin.Offsets(ctx, at.Stream)
+		if err != nil {
+			return nil, err
+		}
+		path := j.preloadPath(p)
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("%s: %w", p.ConfigKey, err)}
+		}
+		n, err := topic.Produce(ctx, sys, at.Stream, bufio.NewReader(file), topic.Lines{
+			KeyField: p.KeyField, Name: path,
+			Progress: func(n, size int64) { j.say.Moving("preloading %s: %d messages, %s", at, n, Bytes(size)) },
+		})
+		_ = file.Close()
+		j.say.Done()
+		if err != nil {
+			return nil, fmt.Errorf("preload %s: %w", at, err)
+		}
+		j.say.Step("preloaded %d messages from %s into %s", n, path, at)
+		var starts []string
+		for partition, e := range before {
+			starts = append(starts, fmt.Sprintf("%d:%d", partition, e.Next))
+		}
+		keys[config.HeddleRunPreloaded.Name(at.System, at.Stream)] = strings.Join(starts, ",")
+	}
+	return keys, nil
+}

@@ -1,0 +1,104 @@
+package job
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Say tells a person what goes on, on stderr: a line for each step, and on a
+// terminal a line that moves for what takes longer.
+type Say struct {
+	w        io.Writer
+	terminal bool
+	quiet    bool
+
+	mu     sync.Mutex
+	moving bool
+	last   time.Time
+}
+
+// NewSay writes to w; quiet leaves out everything but warnings.
+func NewSay(w io.Writer, quiet bool) *Say {
+	s := &Say{w: w, quiet: quiet}
+	if f, ok := w.(*os.File); ok {
+		s.terminal = term.IsTerminal(int(f.Fd()))
+	}
+	return s
+}
+
+// Step writes a line.
+func (s *Say) Step(format string, args ...any) {
+	if s.quiet {
+		return
+	}
+	s.line(fmt.Sprintf(format, args...))
+}
+
+// Warn writes a line even when quiet.
+func (s *Say) Warn(format string, args ...any) { s.line("warning: " + fmt.Sprintf(format, args...)) }
+
+func (s *Say) line(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	fmt.Fprintln(s.w, text)
+}
+
+func (s *Say) clear() {
+	if s.moving {
+		fmt.Fprint(s.w, "\r\x1b[K")
+		s.moving = false
+	}
+}
+
+// Moving replaces the line that moves, at most ten times a second; elsewhere
+// than on a terminal it writes a line every five seconds.
+func (s *Say) Moving(format string, args ...any) {
+	if s.quiet {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	pause := 100 * time.Millisecond
+	if !s.terminal {
+		pause = 5 * time.Second
+		if s.last.IsZero() {
+			s.last = now
+		}
+	}
+	if now.Sub(s.last) < pause {
+		return
+	}
+	s.last = now
+	if !s.terminal {
+		fmt.Fprintf(s.w, format+"\n", args...)
+		return
+	}
+	fmt.Fprintf(s.w, "\r\x1b[K"+format, args...)
+	s.moving = true
+}
+
+// Done ends a line that moves.
+func (s *Say) Done() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	s.last = time.Time{}
+}
+
+// Bytes writes a size for people ("12.3 MiB").
+func Bytes(n int64) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}
