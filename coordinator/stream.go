@@ -141,14 +141,8 @@ func (s *Stream) Write(ctx context.Context, messages ...Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
-	if s.outbox == nil {
-		p, err := s.sys.Producer()
-		if err != nil {
-			return s.wrap("write", err)
-		}
-		if s.outbox, err = p.Outbox("coordinator stream"); err != nil {
-			return s.wrap("write", err)
-		}
+	if err := s.openWriter(); err != nil {
+		return s.wrap("write", err)
 	}
 	for _, m := range messages {
 		ms := s.now().UnixMilli()
@@ -166,14 +160,33 @@ func (s *Stream) Write(ctx context.Context, messages ...Message) error {
 	return nil
 }
 
-// Close ends the stream's writer; the system stays open.
-func (s *Stream) Close() error {
-	if s.outbox == nil {
-		return nil
+func (s *Stream) openWriter() (err error) {
+	if s.producer == nil {
+		if s.producer, err = s.sys.Producer(); err != nil {
+			return err
+		}
 	}
-	err := s.outbox.Close()
-	s.outbox = nil
+	if s.outbox == nil {
+		s.outbox, err = s.producer.Outbox("coordinator stream")
+	}
 	return err
+}
+
+// Close ends the stream's writer; the system stays open. It may be called twice.
+func (s *Stream) Close() error {
+	var errs []error
+	if s.outbox != nil {
+		errs = append(errs, s.outbox.Close())
+		s.outbox = nil
+	}
+	if s.producer != nil {
+		errs = append(errs, s.producer.Close())
+		s.producer = nil
+	}
+	if err := errors.Join(errs...); err != nil {
+		return s.wrap("close", err)
+	}
+	return nil
 }
 
 func (s *Stream) wrap(op string, err error) error {
