@@ -6,16 +6,16 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// memory is an Engine that holds everything in a B-tree. A range works on a
+// inMemory is an Engine that holds everything in a B-tree. A range works on a
 // copy that shares all nodes; a node is copied when it is first written to
 // after that.
-type memory struct {
+type inMemory struct {
 	tree btree.Map[string, string]
 }
 
-func newMemory() *memory { return &memory{} }
+func newMemory() *inMemory { return &inMemory{} }
 
-func (m *memory) Get(dst []byte, key string) ([]byte, bool, error) {
+func (m *inMemory) Get(dst []byte, key string) ([]byte, bool, error) {
 	v, ok := m.tree.Get(key)
 	if !ok {
 		return dst, false, nil
@@ -23,7 +23,7 @@ func (m *memory) Get(dst []byte, key string) ([]byte, bool, error) {
 	return append(dst, v...), true, nil
 }
 
-func (m *memory) Apply(batch []Write) error {
+func (m *inMemory) Apply(batch []Write) error {
 	for _, w := range batch {
 		if w.Value == nil {
 			m.tree.Delete(w.Key)
@@ -34,23 +34,23 @@ func (m *memory) Apply(batch []Write) error {
 	return nil
 }
 
-func (m *memory) Range(from, to string) Iterator {
-	return &memoryIterator{it: m.tree.Copy().Iter(), from: from, to: to}
+func (m *inMemory) Range(from, to string) Iterator {
+	return &inMemoryIterator{it: m.tree.Copy().Iter(), from: from, to: to}
 }
 
-func (m *memory) Close() error {
+func (m *inMemory) Close() error {
 	m.tree.Clear()
 	return nil
 }
 
-type memoryIterator struct {
+type inMemoryIterator struct {
 	it       btree.MapIter[string, string]
 	from, to string
 	started  bool
 	done     bool
 }
 
-func (i *memoryIterator) Next() bool {
+func (i *inMemoryIterator) Next() bool {
 	if i.done {
 		return false
 	}
@@ -65,14 +65,14 @@ func (i *memoryIterator) Next() bool {
 	return !i.done
 }
 
-func (i *memoryIterator) Key() string { return i.it.Key() }
+func (i *inMemoryIterator) Key() string { return i.it.Key() }
 
-func (i *memoryIterator) Value() []byte { return bytesOf(i.it.Value()) }
+func (i *inMemoryIterator) Value() []byte { return bytesOf(i.it.Value()) }
 
-func (i *memoryIterator) Err() error { return nil }
+func (i *inMemoryIterator) Err() error { return nil }
 
-func (i *memoryIterator) Close() error {
-	*i = memoryIterator{done: true}
+func (i *inMemoryIterator) Close() error {
+	*i = inMemoryIterator{done: true}
 	return nil
 }
 

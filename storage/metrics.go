@@ -106,11 +106,11 @@ func (st *opened) publish(flush time.Duration) {
 	}
 }
 
-func (st *opened) restored(records, bytes, undone int64) {
+func (st *opened) restored(p Progress) {
 	if st.metrics == nil {
 		return
 	}
-	st.metrics.restored.Add(records)
-	st.metrics.restoredBytes.Add(bytes)
-	st.metrics.trimmed.Add(undone)
+	st.metrics.restored.Add(p.Records)
+	st.metrics.restoredBytes.Add(p.Bytes)
+	st.metrics.trimmed.Add(p.Undone)
 }

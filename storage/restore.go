@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -19,8 +21,9 @@ type Progress struct {
 	Undoing bool
 	// The records in [From, To) are read; Next is the next of them.
 	From, Next, To int64
-	// Records and Bytes (keys and values) were read so far.
-	Records, Bytes int64
+	// Records and Bytes (keys and values) were restored so far, and Undone
+	// records undone.
+	Records, Bytes, Undone int64
 	// Done is true once, at the end of the store's restore.
 	Done bool
 }
@@ -65,7 +68,9 @@ func askEnds(ctx context.Context, systems map[string]system.System, id system.St
 //
 // What is undone is appended to the changelog: for each record behind the
 // target, in order, the value that its key has at the target. A Kafka topic
-// cannot be cut off.
+// cannot be cut off. If what lies behind the target changes nothing, for it was
+// undone before by a container that then died without a commit, it stays as it
+// is: otherwise the changelog would double with each such start.
 func (s *Set) Restore(ctx context.Context, systems map[string]system.System, targets map[string]Target, progress func(Progress)) error {
 	ends := s.o.Ends
 	if ends == nil {
@@ -114,17 +119,20 @@ func (s *Set) restore(ctx context.Context, st *opened, sys system.System, askEnd
 		return err
 	}
 	st.position = plan.Offset
-	restored := r.records
 	if plan.Undoes() {
-		if err := r.undo(ctx, plan.To, plan.End); err != nil {
-			return err
+		changes, err := r.changes(ctx, plan.To, plan.End)
+		if err == nil && changes {
+			err = r.undo(ctx, plan.To, plan.End)
+		}
+		if err != nil {
+			return fmt.Errorf("undo what came after the checkpoint: %w", err)
 		}
 	}
-	st.restored(r.records, r.bytes, r.undone)
+	st.restored(r.p)
 	if r.keyless > 0 {
 		log.Warn("restore: records without a key were passed over; something else writes to this changelog", "records", r.keyless)
 	}
-	log.Info("store restored", "records", restored, "bytes", r.bytes, "undone", r.undone,
+	log.Info("store restored", "records", r.p.Records, "bytes", r.p.Bytes, "undone", r.p.Undone,
 		"offset", plan.Offset, "took", s.o.now().Sub(start).Round(time.Millisecond).String())
 	r.p.Done = true
 	progress(r.p)
@@ -138,8 +146,8 @@ type restorer struct {
 	progress func(Progress)
 	p        Progress
 
-	records, bytes, undone, keyless int64
-	writes                          []Write
+	keyless int64
+	writes  []Write
 }
 
 // read walks over the records in [from, to).
@@ -154,8 +162,6 @@ func (r *restorer) read(ctx context.Context, from, to int64, each func(m *task.M
 	next, err := r.sys.Read(ctx, r.st.spec.Changelog.Stream, r.st.log.partition, from, to, func(batch []task.Message) error {
 		for i := range batch {
 			m := &batch[i]
-			r.p.Records++
-			r.p.Bytes += int64(len(m.KeyBytes) + len(m.ValueBytes))
 			r.p.Next = m.Offset + 1
 			if m.KeyBytes == nil {
 				r.keyless++
@@ -183,8 +189,8 @@ func (r *restorer) read(ctx context.Context, from, to int64, each func(m *task.M
 
 func (r *restorer) replay(ctx context.Context, from, to int64) error {
 	return r.read(ctx, from, to, func(m *task.Message) error {
-		r.records++
-		r.bytes += int64(len(m.KeyBytes) + len(m.ValueBytes))
+		r.p.Records++
+		r.p.Bytes += int64(len(m.KeyBytes) + len(m.ValueBytes))
 		// A string of its own: the batch's memory is not to be held.
 		r.writes = append(r.writes, Write{string(m.KeyBytes), m.ValueBytes})
 		if len(r.writes) == maxApply {
@@ -204,8 +210,42 @@ func (r *restorer) apply() error {
 	return err
 }
 
+// maxChanged bounds what changes keeps in mind.
+const maxChanged = 1 << 20
+
+var errEnough = errors.New("enough was read")
+
+// changes tells if the records in [from, to), applied to the restored state,
+// leave another one.
+func (r *restorer) changes(ctx context.Context, from, to int64) (bool, error) {
+	r.p.Undoing = true
+	keyless := r.keyless
+	defer func() { r.keyless = keyless }() // undo counts them
+	changed := map[string]struct{}{}
+	var value []byte
+	err := r.read(ctx, from, to, func(m *task.Message) error {
+		var ok bool
+		var err error
+		if value, ok, err = r.engine.Get(value[:0], textOf(m.KeyBytes)); err != nil {
+			return err
+		}
+		if ok == (m.ValueBytes != nil) && bytes.Equal(value, m.ValueBytes) {
+			delete(changed, textOf(m.KeyBytes))
+			return nil
+		}
+		changed[string(m.KeyBytes)] = struct{}{}
+		if len(changed) > maxChanged {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return false, err
+	}
+	return len(changed) > 0, nil
+}
+
 func (r *restorer) undo(ctx context.Context, from, to int64) error {
-	r.p.Undoing, r.p.Records, r.p.Bytes = true, 0, 0
 	err := r.read(ctx, from, to, func(m *task.Message) error {
 		key := string(m.KeyBytes)
 		// The outbox holds on to the value, so each has memory of its own.
@@ -216,14 +256,11 @@ func (r *restorer) undo(ctx context.Context, from, to int64) error {
 		if !ok {
 			value = nil
 		}
-		r.undone++
+		r.p.Undone++
 		return r.st.log.write(key, value)
 	})
 	if err != nil {
-		return fmt.Errorf("undo what came after the checkpoint: %w", err)
+		return err
 	}
-	if err := r.st.log.out.Flush(ctx); err != nil {
-		return fmt.Errorf("undo what came after the checkpoint: %w", err)
-	}
-	return nil
+	return r.st.log.out.Flush(ctx)
 }

@@ -1,0 +1,148 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"heddle/system"
+	"heddle/system/memory"
+)
+
+// TestCrashes drives a store with random operations, commits that are cut off
+// at any step, records that are refused, and restarts: after each restart the
+// store is what the last whole commit left, whatever the size of the cache.
+func TestCrashes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		spec := loggedSpec("counts")
+		spec.CacheEntries = rapid.SampledFrom([]int{0, 1, 3, Unlimited}).Draw(t, "cache")
+		spec.WriteBatch = rapid.SampledFrom([]int{0, 1, 2, Unlimited}).Draw(t, "batch")
+		spec.ValueSerde = rapid.SampledFrom([]string{"long", "json", "string", ""}).Draw(t, "serde")
+		value := func(n int64) (put any, shown string) {
+			switch spec.ValueSerde {
+			case "string":
+				return fmt.Sprint("v", n), fmt.Sprint("v", n)
+			case "":
+				b := []byte{byte(n)}
+				return b, fmt.Sprint(b)
+			case "json":
+				if n%2 == 0 {
+					return map[string]any{"n": n}, fmt.Sprint(map[string]any{"n": n})
+				}
+			}
+			return n, fmt.Sprint(n)
+		}
+		r := newRig(spec)
+		committed := map[string]string{} // by the model
+		current := map[string]string{}
+		sealed := false // there is a checkpoint
+		r.start(t)
+		check := func() {
+			if got := contents(t, r.store(t, "counts")); !maps.Equal(got, current) {
+				t.Fatalf("the store holds %v, the model %v", got, current)
+			}
+		}
+		restart := func() {
+			r.broker.SetFaults(memory.Faults{})
+			r.crash(t)
+			r.start(t)
+			if !sealed {
+				// Nothing was ever committed: what there is counts.
+				committed = contents(t, r.store(t, "counts"))
+			}
+			current = maps.Clone(committed)
+			check()
+		}
+		commit := func(t *rapid.T, steps int) {
+			err := r.commit(t, steps)
+			if err == nil && steps == allSteps {
+				committed, sealed = maps.Clone(current), true
+			}
+			if err != nil {
+				restart()
+			}
+		}
+		// The container commits at once after a restore.
+		commit(t, allSteps)
+		key := rapid.StringMatching(`[a-e]`)
+		t.Repeat(map[string]func(*rapid.T){
+			"": func(*rapid.T) {},
+			"put": func(t *rapid.T) {
+				k, n := key.Draw(t, "key"), rapid.Int64Range(0, 100).Draw(t, "value")
+				v, shown := value(n)
+				if err := r.store(t, "counts").Put(k, v); err != nil {
+					restart()
+					return
+				}
+				current[k] = shown
+			},
+			"delete": func(t *rapid.T) {
+				k := key.Draw(t, "key")
+				if err := r.store(t, "counts").Delete(k); err != nil {
+					restart()
+					return
+				}
+				delete(current, k)
+			},
+			"get": func(t *rapid.T) {
+				k := key.Draw(t, "key")
+				v, err := r.store(t, "counts").Get(k)
+				if err != nil {
+					restart()
+					return
+				}
+				want, ok := current[k]
+				if (v != nil) != ok || ok && fmt.Sprint(v) != want {
+					t.Fatalf("get %q: %v, the model has %q, %v", k, v, want, ok)
+				}
+			},
+			"all": func(t *rapid.T) {
+				if r.store(t, "counts").Flush() != nil {
+					restart()
+					return
+				}
+				check()
+			},
+			"commit":             func(t *rapid.T) { commit(t, allSteps) },
+			"commit, cut off":    func(t *rapid.T) { commit(t, rapid.IntRange(0, allSteps-1).Draw(t, "steps")); restart() },
+			"crash":              func(*rapid.T) { restart() },
+			"refuse a record":    func(t *rapid.T) { refuse(r, rapid.IntRange(0, 3).Draw(t, "after")) },
+			"leave a gap":        func(*rapid.T) { _ = r.broker.Skip("counts-changelog", changelogPartition, 1) },
+			"compact":            func(*rapid.T) { compact(r) },
+			"another task write": func(*rapid.T) { _, _ = r.broker.Append("counts-changelog", 0, []byte("a"), []byte("other")) },
+		})
+		r.broker.SetFaults(memory.Faults{})
+		restart()
+	})
+}
+
+// refuse lets the broker refuse the record after the next n.
+func refuse(r *rig, n int) {
+	r.broker.SetFaults(memory.Faults{Ack: func(string, system.Record) error {
+		if n--; n < 0 {
+			return errors.New("refused")
+		}
+		return nil
+	}})
+}
+
+// compact removes what compaction may: records of the committed state that
+// have a later one of the same key in it.
+func compact(r *rig) {
+	target := r.targets["counts"].Offset
+	seen := map[string]bool{}
+	records := r.broker.Records("counts-changelog", changelogPartition)
+	for i := len(records) - 1; i >= 0; i-- {
+		if target == "" || fmt.Sprintf("%020s", offsetText(records[i].Offset)) > fmt.Sprintf("%020s", target) {
+			continue
+		}
+		if key := string(records[i].Key); seen[key] {
+			_ = r.broker.Remove("counts-changelog", changelogPartition, records[i].Offset)
+		} else {
+			seen[key] = true
+		}
+	}
+}

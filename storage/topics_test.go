@@ -1,0 +1,108 @@
+package storage
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"testing"
+
+	"heddle/config"
+	"heddle/system"
+	"heddle/system/memory"
+)
+
+var counted = map[string]string{
+	"job.name":                    "w2",
+	"systems.kafka.samza.factory": "org.apache.samza.system.kafka.KafkaSystemFactory",
+	"stores.counts.factory":       "org.apache.samza.storage.kv.RocksDbKeyValueStorageEngineFactory",
+	"stores.counts.key.serde":     "string",
+	"stores.counts.msg.serde":     "integer",
+	"stores.counts.changelog":     "kafka.peer-w2-changelog",
+	"stores.scratch.factory":      "memory",
+}
+
+// TestGoldenTopic holds the settings to those of the topic that Samza made.
+func TestGoldenTopic(t *testing.T) {
+	c := config.New(counted)
+	specs, err := Specs(c)
+	check(t, err)
+	topics, err := ChangelogTopics(c, specs, 4, map[string]int{"kafka": 1})
+	check(t, err)
+	if len(topics) != 1 {
+		t.Fatalf("%v", topics)
+	}
+	got := topics[0]
+	if got.Store != "counts" || got.System != "kafka" || got.Name != "peer-w2-changelog" || got.Partitions != 4 || got.ReplicationFactor != 1 {
+		t.Errorf("%+v", got)
+	}
+	if want := map[string]string{
+		"cleanup.policy": "compact", "segment.bytes": "536870912", "max.message.bytes": "1000012",
+		"min.compaction.lag.ms": "14400000", "delete.retention.ms": "86400000",
+	}; !maps.Equal(got.Settings, want) {
+		t.Errorf("settings %v, want %v", got.Settings, want)
+	}
+	if topics, err = ChangelogTopics(c, specs, 4, map[string]int{"kafka": 9}); err != nil || topics[0].ReplicationFactor != 2 {
+		t.Errorf("with 9 brokers: %v, %v", topics, err)
+	}
+}
+
+func TestSpecs(t *testing.T) {
+	specs, err := Specs(config.New(counted))
+	check(t, err)
+	s := specs[0]
+	if s.Name != "counts" || s.KeySerde != "string" || s.ValueSerde != "integer" || !s.Logged() ||
+		s.CacheEntries != Unlimited || s.WriteBatch != Unlimited ||
+		s.Policy != (Policy{MinCompactionLag: DefaultMinCompactionLag}) {
+		t.Errorf("%+v", s)
+	}
+	if specs[1].Name != "scratch" || specs[1].Logged() {
+		t.Errorf("%+v", specs[1])
+	}
+	specs, err = Specs(config.New(counted).With(map[string]string{
+		"stores.counts.object.cache.size": "0", "stores.counts.write.batch.size": "7",
+		"stores.counts.changelog.min.compaction.lag.ms":       "60000",
+		"task.transactional.state.restore.enabled":            "false",
+		"task.transactional.state.retain.existing.state":      "false",
+		"stores.counts.changelog.kafka.min.insync.replicas":   "2",
+		"stores.counts.changelog.kafka.max.compaction.lag.ms": "1",
+	}))
+	check(t, err)
+	s = specs[0]
+	if s.CacheEntries != 0 || s.WriteBatch != 7 || !s.Policy.ToNewest || !s.Policy.DropExisting || s.Topic["min.insync.replicas"] != "2" {
+		t.Errorf("%+v", s)
+	}
+	if _, ok := s.Topic["min.compaction.lag.ms"]; ok {
+		t.Errorf("without transactional restore: %v", s.Topic)
+	}
+}
+
+func TestCreate(t *testing.T) {
+	ctx := context.Background()
+	b := memory.NewBroker()
+	systems := map[string]system.System{"kafka": memory.New("kafka", b)}
+	topic := Topic{Store: "counts", System: "kafka", StreamSpec: system.StreamSpec{
+		Name: "log", Partitions: 4, ReplicationFactor: 1, Settings: map[string]string{"cleanup.policy": "compact"}}}
+	for range 2 {
+		if w, err := Create(ctx, systems, []Topic{topic}); err != nil || len(w) > 0 {
+			t.Fatalf("%v, %v", w, err)
+		}
+	}
+	topic.Partitions = 5
+	if _, err := Create(ctx, systems, []Topic{topic}); err == nil || !strings.Contains(err.Error(), "has 4 partitions, but the job's tasks need 5") || !strings.Contains(err.Error(), "stores.counts.changelog") {
+		t.Errorf("another number of partitions: %v", err)
+	}
+	check(t, b.Create(system.StreamSpec{Name: "aged", Partitions: 4, Settings: map[string]string{"cleanup.policy": "delete"}}))
+	topic.Name, topic.Partitions = "aged", 4
+	if _, err := Create(ctx, systems, []Topic{topic}); err == nil || !strings.Contains(err.Error(), "cleanup.policy=delete, so that state would be dropped by age") {
+		t.Errorf("another policy: %v", err)
+	}
+	check(t, b.Create(system.StreamSpec{Name: "unset", Partitions: 4}))
+	topic.Name = "unset"
+	if w, err := Create(ctx, systems, []Topic{topic}); err != nil || len(w) != 1 {
+		t.Errorf("no policy: %v, %v", w, err)
+	}
+	topic.System = "other"
+	if _, err := Create(ctx, systems, []Topic{topic}); err == nil || !strings.Contains(err.Error(), "systems.other.samza.factory") {
+		t.Errorf("no system: %v", err)
+	}
+}
