@@ -93,6 +93,17 @@ func (b *board) status(j Job, containers []Container, now time.Time) Status {
 		TrackingURL: j.TrackingURL, StartedAt: millis(j.StartedAt), Now: now.UnixMilli(),
 		ContainerList: make([]ContainerStatus, 0, len(containers)),
 	}
+	// Before the first containers are asked for whoever runs the job may name
+	// none of them; they are wanted all the same.
+	named := make(map[string]bool, len(containers))
+	for _, c := range containers {
+		named[c.ID] = true
+	}
+	for _, id := range b.model.ContainerIDs() {
+		if !named[id] {
+			containers = append(containers, Container{ID: id, State: ContainerWaiting})
+		}
+	}
 	s.Containers.Wanted = len(containers)
 	for _, c := range containers {
 		cs := b.container(c)

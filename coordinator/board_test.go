@@ -34,7 +34,10 @@ func TestBoard(t *testing.T) {
 	running := []Container{{ID: "0", ExecutionID: "e0", State: ContainerRunning}, {ID: "1", State: ContainerWaiting}}
 	job := Job{Name: "j", ID: "1", State: JobStarting}
 
-	s := b.status(job, running, at(0))
+	s := b.status(job, nil, at(0))
+	equal(t, "nothing asked for", s.Containers, ContainerCounts{Wanted: 2})
+	equal(t, "partitions", s.Inputs, InputCounts{Partitions: 4})
+	s = b.status(job, running, at(0))
 	equal(t, "nothing reported", s.Containers, ContainerCounts{Wanted: 2})
 	equal(t, "tasks", s.Tasks, TaskCounts{Total: 4})
 	equal(t, "inputs", s.Inputs, InputCounts{Partitions: 4})

@@ -3,7 +3,6 @@ package coordinator
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"strconv"
@@ -153,11 +152,11 @@ func TestGoldenStart(t *testing.T) {
 	broker := memory.NewBroker()
 	kafka := memory.New("kafka", broker)
 	admin, _ := kafka.Admin()
-	if err := admin.Create(context.Background(), system.StreamSpec{Name: "peer-cap-in", Partitions: 4}); err != nil {
+	if err := admin.Create(t.Context(), system.StreamSpec{Name: "peer-cap-in", Partitions: 4}); err != nil {
 		t.Fatal(err)
 	}
 	cfg := goldenSnapshot(t).Config().Without("yarn.am.tracking.url")
-	m, w, err := BuildModel(context.Background(), cfg, map[string]system.System{"kafka": kafka}, Previous{})
+	m, w, err := BuildModel(t.Context(), cfg, map[string]system.System{"kafka": kafka}, Previous{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +227,7 @@ func TestGoldenStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "what the next start finds", after, samzas)
-	if _, w, err = BuildModel(context.Background(), cfg, map[string]system.System{"kafka": kafka}, after); err != nil || w.Warning != "" {
+	if _, w, err = BuildModel(t.Context(), cfg, map[string]system.System{"kafka": kafka}, after); err != nil || w.Warning != "" {
 		t.Errorf("second start: %v, %q", err, w.Warning)
 	}
 	for _, msg := range w.Assignments {

@@ -223,7 +223,8 @@ func (s *Server) Listen(host string, port int) error {
 }
 
 func listen(host string, port int) (net.Listener, error) {
-	return net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	var c net.ListenConfig
+	return c.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 }
 
 // onlyHere tells whether a name leads to a loopback address, as a machine's own

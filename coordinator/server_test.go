@@ -597,7 +597,7 @@ func TestListenOnAHostOfNoAddressHere(t *testing.T) {
 	if err := s.Listen("192.0.2.77", 0); err != nil {
 		t.Fatal(err)
 	}
-	defer s.Shutdown(context.Background())
+	defer func() { _ = s.Shutdown(t.Context()) }()
 	if !strings.HasPrefix(s.URL(), "http://192.0.2.77:") {
 		t.Errorf("URL %q", s.URL())
 	}
@@ -608,7 +608,7 @@ func TestListenOnAHostOfNoAddressHere(t *testing.T) {
 }
 
 func TestOnlyHere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -628,13 +628,13 @@ func TestSlowClients(t *testing.T) {
 	if err := s.Listen("127.0.0.1", 0); err != nil {
 		t.Fatal(err)
 	}
-	defer s.Shutdown(context.Background())
+	defer func() { _ = s.Shutdown(t.Context()) }()
 	addr := s.listener.Addr().String()
 	for _, begin := range []string{
 		"GET / HTTP/1.1\r\nHost: x\r\n", // a header that does not end
 		"POST /api/v1/containers/0/report HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + DeriveCredential(testSecret, "0") + "\r\nContent-Length: 1000\r\n\r\n{", // a body that does not
 	} {
-		conn, err := net.Dial("tcp", addr)
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -652,7 +652,7 @@ func TestSlowClients(t *testing.T) {
 	}
 
 	// A header without an end is not read for ever.
-	conn, err := net.Dial("tcp", addr)
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -681,7 +681,7 @@ func FuzzDecodeReport(f *testing.F) {
 		}
 		for _, path := range []string{"/ui/", "/ui/api/v1/status", "/ui/api/v1/tasks", "/metrics", "/readyz"} {
 			w := httptest.NewRecorder()
-			s.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", path, nil))
 			if w.Code != 200 && w.Code != 503 {
 				t.Fatalf("%s: %d %s", path, w.Code, w.Body)
 			}
