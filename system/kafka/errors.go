@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -32,6 +33,8 @@ type ConnectError struct {
 	Refused bool
 	// Err is the last attempt's failure.
 	Err error
+
+	mechanism string // SASL's, if a login was tried
 }
 
 func (e *ConnectError) Error() string {
@@ -41,7 +44,10 @@ func (e *ConnectError) Error() string {
 	}
 	hint := "start it, or correct the address"
 	var eof *kgo.ErrFirstReadEOF
-	if errors.As(e.Err, &eof) {
+	switch {
+	case e.mechanism != "" && errors.Is(e.Err, io.EOF):
+		hint = "the server closes the connection during the login by " + e.mechanism + ": check user, password and sasl.mechanism"
+	case errors.As(e.Err, &eof):
 		hint = "the server closes the connection at once, as one does that expects TLS or a login: see security.protocol"
 	}
 	return fmt.Sprintf("system %s: no Kafka answered at %s, tried for %s: %v; %s",

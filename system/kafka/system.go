@@ -167,6 +167,8 @@ type link struct {
 	side   side
 	client *kgo.Client
 
+	mechanism string // SASL's, or ""
+
 	mu      sync.Mutex
 	reached bool
 }
@@ -210,7 +212,7 @@ func (s *System) connect(sd side, extra ...kgo.Opt) (*link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("system %s: %w", s.name, err)
 	}
-	l := &link{s: s, side: sd, client: client}
+	l := &link{s: s, side: sd, client: client, mechanism: sec.mechanism}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -298,7 +300,7 @@ var errTookTooLong = errors.New("took too long")
 
 func (l *link) failure(err error, tried time.Duration, refused bool) error {
 	b := l.s.sides[l.side].boot
-	e := &ConnectError{System: l.s.name, Addresses: b.servers, Key: b.key, Origin: b.origin, Tried: tried, Refused: refused, Err: err}
+	e := &ConnectError{System: l.s.name, Addresses: b.servers, Key: b.key, Origin: b.origin, Tried: tried, Refused: refused, Err: err, mechanism: l.mechanism}
 	if l.s.embedded {
 		l.s.mu.Lock()
 		if l.s.broker != nil {
