@@ -1,0 +1,42 @@
+// Run-job runs, submits and looks after Heddle jobs; `run-job --help` tells how.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"heddle/job"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	ctx := context.Background()
+	// A run in one process or as processes stops gracefully by itself; every
+	// other command just ends.
+	if !isRun(args) {
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+	}
+	err := root.ExecuteContext(ctx)
+	var silent job.Silent
+	switch {
+	case err == nil:
+		return job.ExitDone
+	case errors.As(err, &silent):
+		return silent.Code
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return job.ExitDone
+	}
+	fmt.Fprintf(os.Stderr, "run-job: %v\n", err)
+	return job.ExitCode(err)
+}
