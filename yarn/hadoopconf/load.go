@@ -29,11 +29,11 @@ func LoadEnvironment(env Environment, dirs ...string) (*Conf, error) {
 	for _, dir := range dirs {
 		switch info, err := os.Stat(dir); {
 		case errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("Hadoop configuration directory %s does not exist: set %s to the directory that holds core-site.xml and yarn-site.xml", dir, EnvHadoopConfDir) //nolint:staticcheck // Hadoop is a name
+			return nil, fmt.Errorf("configuration directory %s does not exist: set %s to the directory that holds core-site.xml and yarn-site.xml", dir, EnvHadoopConfDir)
 		case err != nil:
-			return nil, fmt.Errorf("Hadoop configuration directory (%s): %w", EnvHadoopConfDir, err) //nolint:staticcheck // Hadoop is a name
+			return nil, fmt.Errorf("configuration directory of Hadoop (%s): %w", EnvHadoopConfDir, err)
 		case !info.IsDir():
-			return nil, fmt.Errorf("Hadoop configuration %s is not a directory: set %s to the directory that holds core-site.xml and yarn-site.xml", dir, EnvHadoopConfDir) //nolint:staticcheck // Hadoop is a name
+			return nil, fmt.Errorf("configuration directory %s is not a directory: set %s to the directory that holds core-site.xml and yarn-site.xml", dir, EnvHadoopConfDir)
 		}
 	}
 	c := newConf(env)
@@ -47,14 +47,14 @@ func LoadEnvironment(env Environment, dirs ...string) (*Conf, error) {
 				continue
 			}
 			if err != nil {
-				return nil, fmt.Errorf("Hadoop configuration (%s): %w", EnvHadoopConfDir, err) //nolint:staticcheck // Hadoop is a name
+				return nil, fmt.Errorf("configuration of Hadoop (%s): %w", EnvHadoopConfDir, err)
 			}
 			found = true
 			break
 		}
 	}
 	if !found {
-		return nil, fmt.Errorf("Hadoop configuration directory %s holds none of %s: set %s to the directory that does", //nolint:staticcheck // Hadoop is a name
+		return nil, fmt.Errorf("configuration directory %s holds none of %s: set %s to the directory that does",
 			strings.Join(dirs, ", "), strings.Join(siteFiles, ", "), EnvHadoopConfDir)
 	}
 	return c, nil

@@ -144,9 +144,9 @@ func parseInt(s string) (int64, error) {
 	if hex, ok := strings.CutPrefix(strings.ToLower(digits), "0x"); ok {
 		n, err := strconv.ParseUint(hex, 16, 63) // takes no sign
 		if negative {
-			return -int64(n), err //nolint:gosec // 63 bits
+			return -int64(n), err
 		}
-		return int64(n), err //nolint:gosec // 63 bits
+		return int64(n), err
 	}
 	return strconv.ParseInt(s, 10, 64)
 }

@@ -25,7 +25,7 @@ type Client struct {
 	opt      Options
 	clientID []byte
 
-	ctx    context.Context // ends with Close, and ends every connection
+	ctx    context.Context //nolint:containedctx // ends with Close, and ends every connection
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // all goroutines of the client
 
@@ -264,19 +264,21 @@ func (c *Client) Close() error {
 // wrap gives an error the call's method and address.
 func (c *Client) wrap(k *call, err error) error {
 	var te *TransportError
+	var fatal *fatalAnswer
 	switch re := (*RemoteError)(nil); {
 	case errors.Is(err, ErrClosed):
 		return ErrClosed
+	case errors.As(err, &fatal):
+		return fatal.to(k)
 	case errors.As(err, &re):
-		if re.Method == "" {
-			// Shared by all calls of the connection: not to be changed.
-			own := *re
-			own.Method = k.method
-			return &own
+		if re.Method != "" {
+			return err
 		}
-		return err
+		own := *re // a refused login, shared by all who waited for it
+		own.Method = k.method
+		return &own
 	case errors.As(err, &te):
-		own := *te
+		own := *te // likewise
 		own.Method = k.method
 		return &own
 	}

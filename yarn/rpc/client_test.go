@@ -23,6 +23,10 @@ var testToken = &security.Token{
 	Identifier: []byte("\x0a\x0d who I am"), Password: []byte("twenty secret bytes!"), Kind: security.KindAMRM,
 }
 
+func invalidToken(message string) error {
+	return &rpc.RemoteError{Class: "org.apache.hadoop.security.token.SecretManager$InvalidToken", Message: message}
+}
+
 func passwordOf(tokens ...*security.Token) func([]byte) ([]byte, error) {
 	return func(id []byte) ([]byte, error) {
 		for _, t := range tokens {
@@ -30,7 +34,7 @@ func passwordOf(tokens ...*security.Token) func([]byte) ([]byte, error) {
 				return t.Password, nil
 			}
 		}
-		return nil, errors.New("Invalid AMRMToken from appattempt_1_0001_000001")
+		return nil, invalidToken("Invalid AMRMToken from appattempt_1_0001_000001")
 	}
 }
 
@@ -242,7 +246,7 @@ func TestRefusedLogins(t *testing.T) {
 		{
 			"token of an attempt that is over",
 			rpcfake.Config{Password: func([]byte) ([]byte, error) {
-				return nil, errors.New("appattempt_1_0001_000001 not found in AMRMTokenSecretManager.")
+				return nil, invalidToken("appattempt_1_0001_000001 not found in AMRMTokenSecretManager.")
 			}},
 			rpc.Options{Token: testToken}, rpc.ClassGone, "not found in AMRMTokenSecretManager",
 		},

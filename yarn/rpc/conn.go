@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -302,7 +303,7 @@ func (c *conn) read() {
 		re := r.remoteError(c.addr)
 		if re != nil && re.Fatal {
 			// It is about the connection, so about every call on it.
-			c.fail(re)
+			c.fail(&fatalAnswer{re, r.id, r.id >= 0 || c.heard.Load() > 1})
 			return
 		}
 		k := c.remove(r.id)
@@ -321,6 +322,31 @@ func (c *conn) read() {
 		}
 		k.result <- result{body: r.body}
 	}
+}
+
+// A fatalAnswer is the server's last word on a connection.
+type fatalAnswer struct {
+	re *RemoteError
+	id int32 // of the call that it answers; negative: of none
+	// executing: the server took calls before, so that those under way, but
+	// for the one it answers, may have been executed.
+	executing bool
+}
+
+func (f *fatalAnswer) Error() string {
+	return fmt.Sprintf("the server ended the connection: %s (%s)", f.re.Message, f.re.ShortClass())
+}
+
+func (f *fatalAnswer) Unwrap() error { return f.re }
+
+// to returns what the answer means to the call.
+func (f *fatalAnswer) to(k *call) error {
+	if f.id != k.id && f.executing {
+		return &TransportError{Op: "call", Method: k.method, Addr: f.re.Addr, Sent: k.sent.Load(), Err: f}
+	}
+	own := *f.re // shared by all calls of the connection: not to be changed
+	own.Method = k.method
+	return &own
 }
 
 func (c *conn) foreign() bool {

@@ -41,7 +41,7 @@ func parseResponse(frame []byte) (*response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("response header: %w", err)
 	}
-	r := &response{id: int32(h.GetCallId()), header: &h} //nolint:gosec // negative ids travel as their uint32 twin
+	r := &response{id: int32(h.GetCallId()), header: &h}
 	if h.GetStatus() == rpcpb.RpcResponseHeaderProto_SUCCESS {
 		if r.body, rest, err = wire.TakeBytes(rest); err != nil {
 			return nil, fmt.Errorf("response message: %w", err)

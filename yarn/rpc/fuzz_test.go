@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"bytes"
-	"context"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -105,7 +104,7 @@ func FuzzNegotiation(f *testing.F) {
 			if err != nil {
 				return
 			}
-			out, done, err := n.step(context.Background(), m)
+			out, done, err := n.step(t.Context(), m)
 			if err != nil {
 				return
 			}

@@ -57,6 +57,9 @@ func wait(ctx context.Context, c rpc.Caller, d time.Duration) error {
 	return c.Call(ctx, "wait", wrapperspb.Int64(d.Milliseconds()), &resp)
 }
 
+// pass lets time of the bubble pass; none of the real one does.
+func pass(d time.Duration) { <-time.After(d) }
+
 func echo(t *testing.T, c rpc.Caller) {
 	t.Helper()
 	if got, err := call(t.Context(), c, "echo", "x"); got != "x" || err != nil {
@@ -98,7 +101,7 @@ func TestSlowCallOnALivingConnection(t *testing.T) {
 		errs := make(chan error)
 		go func() { errs <- wait(t.Context(), c, time.Hour) }()
 		synctest.Wait()
-		time.Sleep(time.Minute) // of the bubble: no real time passes
+		pass(time.Minute)
 		echo(t, c)
 		if err := <-errs; rpc.Classify(err) != rpc.ClassRetryOther {
 			t.Errorf("%v", err)
@@ -166,15 +169,15 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 	virtual(t, simple, rpc.Options{User: "ann"}, func(t *testing.T, s *rpcfake.Server, c *rpc.Client) {
 		for range 3 { // activity keeps it
 			echo(t, c)
-			time.Sleep(rpc.DefaultIdleTimeout - time.Second)
+			pass(rpc.DefaultIdleTimeout - time.Second)
 		}
 		if err := wait(t.Context(), c, time.Minute); err != nil { // and so does a call
 			t.Error(err)
 		}
 		accepted(t, s, 1, 1)
-		time.Sleep(rpc.DefaultIdleTimeout - time.Millisecond)
+		pass(rpc.DefaultIdleTimeout - time.Millisecond)
 		accepted(t, s, 1, 1)
-		time.Sleep(2 * time.Millisecond)
+		pass(2 * time.Millisecond)
 		accepted(t, s, 0, 1)
 		echo(t, c)
 		accepted(t, s, 1, 2)
@@ -184,7 +187,7 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 func TestIdleConnectionIsKept(t *testing.T) {
 	virtual(t, simple, rpc.Options{User: "ann", IdleTimeout: -1}, func(t *testing.T, s *rpcfake.Server, c *rpc.Client) {
 		echo(t, c)
-		time.Sleep(24 * time.Hour)
+		pass(24 * time.Hour)
 		echo(t, c)
 		accepted(t, s, 1, 1)
 	})
@@ -357,7 +360,7 @@ func TestProtectedOverTime(t *testing.T) {
 			if err := wait(t.Context(), c, 5*time.Minute); err != nil {
 				t.Error(err)
 			}
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			echo(t, c)
 		}
 		accepted(t, s, 1, 1)

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -92,7 +91,7 @@ const clientProtocol = "org.apache.hadoop.yarn.api.ApplicationClientProtocolPB"
 func answerOf(t *testing.T, id int32, body proto.Message) []byte {
 	t.Helper()
 	h := &rpcpb.RpcResponseHeaderProto{
-		CallId: proto.Uint32(uint32(id)), Status: rpcpb.RpcResponseHeaderProto_SUCCESS.Enum(), //nolint:gosec // as on the wire
+		CallId: proto.Uint32(uint32(id)), Status: rpcpb.RpcResponseHeaderProto_SUCCESS.Enum(),
 	}
 	b, err := wire.AppendFrame(nil, h, body)
 	if err != nil {
@@ -104,7 +103,7 @@ func answerOf(t *testing.T, id int32, body proto.Message) []byte {
 func refusalOf(t *testing.T, id int32, class, message string) []byte {
 	t.Helper()
 	b, err := wire.AppendFrame(nil, &rpcpb.RpcResponseHeaderProto{
-		CallId: proto.Uint32(uint32(id)), Status: rpcpb.RpcResponseHeaderProto_FATAL.Enum(), //nolint:gosec // as on the wire
+		CallId: proto.Uint32(uint32(id)), Status: rpcpb.RpcResponseHeaderProto_FATAL.Enum(),
 		ExceptionClassName: &class, ErrorMsg: &message,
 	})
 	if err != nil {
@@ -137,7 +136,7 @@ func TestFirstBytesOfSimple(t *testing.T) {
 		rh := append(append([]byte("\x0a\x11getNewApplication\x12\x36"), clientProtocol...), 0x18, 0x01)
 		b = append(append(b, byte(len(rh))), rh...)
 		b = append(b, 0)
-		return append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...) //nolint:gosec // small
+		return append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)
 	}
 	s.expect("first call", calls("00"))
 	s.say(answerOf(t, 0, wrapperspb.String("x")))
@@ -200,13 +199,13 @@ func TestFirstBytesOfToken(t *testing.T) {
 
 func frameOf(parts ...string) []byte {
 	b := unhex(strings.Join(parts, ""))
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...) //nolint:gosec // small
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)
 }
 
 // Everything a server can answer that is no answer. No error may hang, panic,
 // or take memory that was only announced.
 func TestHostileAnswers(t *testing.T) {
-	text := func(s string) []byte { return append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...) } //nolint:gosec // small
+	text := func(s string) []byte { return append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...) }
 	legacy := append(append(unhex("ffffffff ffffffff"), text("org.apache.hadoop.ipc.RPC$VersionMismatch")...), text("Server IPC version 7 cannot communicate with client version 9")...)
 	tests := []struct {
 		name   string
@@ -267,6 +266,34 @@ func TestHostileAnswers(t *testing.T) {
 				t.Errorf("error %q names not method and address", err)
 			}
 		})
+	}
+}
+
+// A fatal answer to one call leaves open what became of the others.
+func TestFatalAnswerToOneOfTwoCalls(t *testing.T) {
+	addr, accept := listen(t)
+	c := NewClient(addr, Protocol{Name: "p"}, Options{User: "u"})
+	defer func() { _ = c.Close() }()
+	errs := make(map[string]chan error)
+	start := func(method string) {
+		ch := make(chan error)
+		errs[method] = ch
+		go func() { ch <- c.Call(t.Context(), method, &wrapperspb.StringValue{}, &wrapperspb.StringValue{}) }()
+	}
+	start("one")
+	s := accept()
+	s.expect("preamble", wire.Preamble(wire.AuthNone))
+	s.frame()
+	s.frame()
+	start("two")
+	s.frame()
+	s.say(refusalOf(t, 1, "org.apache.hadoop.ipc.RetriableException", "Server too busy - disconnecting"))
+	one, two := <-errs["one"], <-errs["two"]
+	if Classify(two) != ClassRetry || Ambiguous(two) || !strings.HasPrefix(two.Error(), "two at "+addr+": Server too busy") {
+		t.Errorf("the call that was answered: %v, ambiguous %v", two, Ambiguous(two))
+	}
+	if Classify(one) != ClassRetry || !Ambiguous(one) || !strings.HasPrefix(one.Error(), "one at "+addr+": the server ended the connection") {
+		t.Errorf("the other call: %v, ambiguous %v", one, Ambiguous(one))
 	}
 }
 
@@ -412,7 +439,7 @@ func TestUnwrapperTakesAnyCut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(binary.BigEndian.AppendUint32(got, uint32(len(b))), b...) //nolint:gosec // small
+			got = append(binary.BigEndian.AppendUint32(got, uint32(len(b))), b...)
 		}
 		if !bytes.Equal(got, packets) {
 			t.Fatalf("cut every %d bytes: %d bytes came out, want %d", cut, len(got), len(packets))
@@ -451,7 +478,7 @@ func TestCallIDsWrapAround(t *testing.T) {
 func TestRequestsThatLackFields(t *testing.T) {
 	c := NewClient("a:1", Protocol{Name: "p"}, Options{User: "u"})
 	defer func() { _ = c.Close() }()
-	err := c.Call(context.Background(), "m", &rpcpb.RequestHeaderProto{}, &wrapperspb.StringValue{})
+	err := c.Call(t.Context(), "m", &rpcpb.RequestHeaderProto{}, &wrapperspb.StringValue{})
 	if !errors.Is(err, ErrBadRequest) || Classify(err) != ClassFatal {
 		t.Errorf("%v", err)
 	}

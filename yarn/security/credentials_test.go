@@ -127,7 +127,7 @@ func TestCredentialsFile(t *testing.T) {
 		t.Errorf("missing file: %v", err)
 	}
 	// An older file with wide permissions must not keep them.
-	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil { //nolint:gosec // on purpose
+	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ReadCredentialsFile(path); err == nil || !strings.Contains(err.Error(), path) {

@@ -55,7 +55,7 @@ func TestJavaTranscripts(t *testing.T) {
 			if *record {
 				b, err := json.MarshalIndent(recordTranscript(t, tt.qop, tt.cipher), "", "\t")
 				if err == nil {
-					err = os.WriteFile(path, append(b, '\n'), 0o644) //nolint:gosec // test data
+					err = os.WriteFile(path, append(b, '\n'), 0o644)
 				}
 				if err != nil {
 					t.Fatal(err)

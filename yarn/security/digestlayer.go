@@ -2,10 +2,10 @@ package security
 
 import (
 	"crypto/cipher"
-	"crypto/des" //nolint:gosec // what the protocol has
+	"crypto/des"
 	"crypto/hmac"
-	"crypto/md5" //nolint:gosec // what the protocol has
-	"crypto/rc4" //nolint:gosec // what the protocol has
+	"crypto/md5"
+	"crypto/rc4"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -86,7 +86,7 @@ func newDigestLayer(x *exchange, c Cipher, maxBuffer int, who side) (Layer, erro
 }
 
 func derive(key []byte, constant string) []byte {
-	sum := md5.Sum(append(append([]byte{}, key...), constant...)) //nolint:gosec // see above
+	sum := md5.Sum(append(append([]byte{}, key...), constant...))
 	return sum[:]
 }
 
@@ -189,14 +189,14 @@ func newSealer(c Cipher, key []byte, encrypt bool) (sealer, error) {
 	var err error
 	switch c {
 	case CipherRC4, CipherRC456, CipherRC440:
-		s, err := rc4.NewCipher(key) //nolint:gosec // see above
+		s, err := rc4.NewCipher(key)
 		return streamSealer{s}, err
 	case CipherDES:
-		block, err = des.NewCipher(desKey(key[:7])) //nolint:gosec // see above
+		block, err = des.NewCipher(desKey(key[:7]))
 	case Cipher3DES:
 		// Two keys, used K1 K2 K1.
 		k1, k2 := desKey(key[:7]), desKey(key[7:14])
-		block, err = des.NewTripleDESCipher(append(append(append([]byte{}, k1...), k2...), k1...)) //nolint:gosec // see above
+		block, err = des.NewTripleDESCipher(append(append(append([]byte{}, k1...), k2...), k1...))
 	default:
 		return nil, fmt.Errorf("unknown cipher %q", c)
 	}

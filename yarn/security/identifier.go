@@ -57,7 +57,7 @@ func DecodeAMRMIdentifier(b []byte) (AMRMIdentifier, error) {
 		case 1:
 			return id.Attempt.decode(f)
 		case 2:
-			id.KeyID = int32(f.varint) //nolint:gosec // int32 on the wire
+			id.KeyID = int32(f.varint)
 		}
 		return nil
 	})
@@ -77,14 +77,14 @@ func DecodeNMIdentifier(b []byte) (NMIdentifier, error) {
 				case 1:
 					id.Host = string(f.bytes)
 				case 2:
-					id.Port = int32(f.varint) //nolint:gosec // int32 on the wire
+					id.Port = int32(f.varint)
 				}
 				return nil
 			})
 		case 3:
 			id.Submitter = string(f.bytes)
 		case 4:
-			id.KeyID = int32(f.varint) //nolint:gosec // int32 on the wire
+			id.KeyID = int32(f.varint)
 		}
 		return nil
 	})
@@ -102,7 +102,7 @@ func DecodeContainerIdentifier(b []byte) (ContainerIdentifier, error) {
 				case 2:
 					return id.Attempt.decode(f)
 				case 3:
-					id.ID = int64(f.varint) //nolint:gosec // int64 on the wire
+					id.ID = int64(f.varint)
 				}
 				return nil
 			})
@@ -114,18 +114,18 @@ func DecodeContainerIdentifier(b []byte) (ContainerIdentifier, error) {
 			return f.message(func(f field) error {
 				switch f.number {
 				case 1:
-					id.Memory = int64(f.varint) //nolint:gosec // int64 on the wire
+					id.Memory = int64(f.varint)
 				case 2:
-					id.VirtualCores = int32(f.varint) //nolint:gosec // int32 on the wire
+					id.VirtualCores = int32(f.varint)
 				}
 				return nil
 			})
 		case 5:
-			id.Expiry = time.UnixMilli(int64(f.varint)) //nolint:gosec // int64 on the wire
+			id.Expiry = time.UnixMilli(int64(f.varint))
 		case 7:
-			id.RMIdentifier = int64(f.varint) //nolint:gosec // int64 on the wire
+			id.RMIdentifier = int64(f.varint)
 		case 9:
-			id.Created = time.UnixMilli(int64(f.varint)) //nolint:gosec // int64 on the wire
+			id.Created = time.UnixMilli(int64(f.varint))
 		}
 		return nil
 	})
@@ -139,14 +139,14 @@ func (a *AttemptID) decode(f field) error {
 			return f.message(func(f field) error {
 				switch f.number {
 				case 1:
-					a.Application = int32(f.varint) //nolint:gosec // int32 on the wire
+					a.Application = int32(f.varint)
 				case 2:
-					a.ClusterTimestamp = int64(f.varint) //nolint:gosec // int64 on the wire
+					a.ClusterTimestamp = int64(f.varint)
 				}
 				return nil
 			})
 		case 2:
-			a.Attempt = int32(f.varint) //nolint:gosec // int32 on the wire
+			a.Attempt = int32(f.varint)
 		}
 		return nil
 	})

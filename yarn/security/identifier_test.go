@@ -23,10 +23,10 @@ func TestAMRMIdentifierGolden(t *testing.T) {
 func pb(parts ...any) string {
 	var b []byte
 	for i := 0; i < len(parts); i += 2 {
-		number := protowire.Number(parts[i].(int)) //nolint:gosec // small
+		number := protowire.Number(parts[i].(int))
 		switch v := parts[i+1].(type) {
 		case int:
-			b = protowire.AppendVarint(protowire.AppendTag(b, number, protowire.VarintType), uint64(v)) //nolint:gosec // as int64 on the wire
+			b = protowire.AppendVarint(protowire.AppendTag(b, number, protowire.VarintType), uint64(v))
 		case string:
 			b = protowire.AppendString(protowire.AppendTag(b, number, protowire.BytesType), v)
 		}

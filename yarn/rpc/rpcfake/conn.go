@@ -29,7 +29,7 @@ const httpAnswer = "HTTP/1.1 404 Not Found\r\nContent-type: text/plain\r\n\r\n" 
 type serverConn struct {
 	server   *Server
 	nc       net.Conn
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // the connection's life, for its handlers
 	cancel   context.CancelFunc
 	handlers sync.WaitGroup
 
@@ -368,7 +368,7 @@ func (c *serverConn) sasl(m *rpcpb.RpcSaslProto) error {
 // respond sends a response, protected if that was agreed.
 func (c *serverConn) respond(id int32, clientID []byte, retry int32, answer proto.Message, refusal *rpc.RemoteError) error {
 	h := &rpcpb.RpcResponseHeaderProto{
-		CallId:              proto.Uint32(uint32(id)), //nolint:gosec // that is how negative ids travel
+		CallId:              proto.Uint32(uint32(id)),
 		Status:              rpcpb.RpcResponseHeaderProto_SUCCESS.Enum(),
 		ServerIpcVersionNum: proto.Uint32(9),
 		ClientId:            clientID,

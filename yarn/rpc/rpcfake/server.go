@@ -66,8 +66,8 @@ type Handler func(ctx context.Context, c *Call) (proto.Message, error)
 // A Server is a fake Hadoop RPC server. Safe for concurrent use.
 type Server struct {
 	conf     Config
-	listener net.Listener // nil if virtual
-	ctx      context.Context
+	listener net.Listener    // nil if virtual
+	ctx      context.Context //nolint:containedctx // the server's life, which its handlers' contexts come from
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 
@@ -89,7 +89,7 @@ func New(conf Config) (*Server, error) {
 	if conf.Virtual {
 		return s, nil
 	}
-	l, err := net.Listen("tcp", cmp.Or(conf.Addr, "127.0.0.1:0"))
+	l, err := new(net.ListenConfig).Listen(s.ctx, "tcp", cmp.Or(conf.Addr, "127.0.0.1:0"))
 	if err != nil {
 		s.cancel()
 		return nil, fmt.Errorf("fake Hadoop RPC server: %w", err)

@@ -38,13 +38,13 @@ func AppendFrame(b []byte, messages ...proto.Message) ([]byte, error) {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0)
 	for _, m := range messages {
-		b = protowire.AppendVarint(b, uint64(proto.Size(m))) //nolint:gosec // sizes are not negative
+		b = protowire.AppendVarint(b, uint64(proto.Size(m)))
 		var err error
 		if b, err = (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend(b, m); err != nil {
 			return nil, err
 		}
 	}
-	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-4)) //nolint:gosec // callers hold frames far below 4 GiB
+	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-4))
 	return b, nil
 }
 
