@@ -289,7 +289,7 @@ func (s *Server) reportEvery() time.Duration {
 
 // Status is what GET /ui/api/v1/status answers.
 func (s *Server) Status() Status {
-	j, containers := s.opt.State.Job(), s.opt.State.Containers()
+	j, containers := s.opt.State.Job(), slices.Clone(s.opt.State.Containers())
 	j.Diagnostics = s.clean(j.Diagnostics)
 	for i := range containers {
 		containers[i].LastExit = s.clean(containers[i].LastExit)
