@@ -48,6 +48,9 @@ var (
 // they are first used. All methods may be called from any goroutine.
 type System interface {
 	Name() string
+	// Admin and Producer give handles on parts that all users of the system
+	// share; each Consumer is one of its own. What is not closed by then, Close
+	// ends.
 	Admin() (Admin, error)
 	Consumer() (Consumer, error)
 	Producer() (Producer, error)
@@ -91,10 +94,13 @@ type Batch struct {
 // group and commits nothing.
 type Consumer interface {
 	// Assign adds a partition, to be read from the offset next (or Oldest, End).
+	// One that is assigned already is moved. It may be called while Poll runs.
 	Assign(src *task.Source, next int64) error
-	// Poll waits until there is something, then gives all that was fetched. One
-	// goroutine polls. The error of ctx is returned when it ends; others are
-	// final (retries are done inside) and name the partition.
+	// Poll waits until there is something, then gives all that was fetched; a
+	// partition's batches come in the order of offsets, and one without messages
+	// moves the position. One goroutine polls. The error of ctx
+	// is returned when it ends; others are final (retries are done inside) and
+	// name the partition.
 	Poll(ctx context.Context) ([]Batch, error)
 	// Pause stops fetching these partitions; what was fetched already may still
 	// come. Resume continues. Both may be called while Poll runs.
@@ -112,7 +118,9 @@ type Record struct {
 	// sticky without one).
 	PartitionKey any
 	// At is 1 + the partition; 0 leaves the choice to the keys.
-	At         int32
+	At int32
+	// Key, Value and Headers belong to the outbox until the record is
+	// acknowledged: they must not be changed.
 	Key, Value []byte
 	// Timestamp is in ms since the Unix epoch; 0 means now.
 	Timestamp int64
@@ -130,7 +138,8 @@ type Producer interface {
 // Outbox keeps the order and the acknowledgements of one writer's records. One
 // goroutine uses it.
 type Outbox interface {
-	// Partitions gives the number of partitions of a stream; ErrNoStream.
+	// Partitions gives the number of partitions of a stream. A missing one is
+	// made if the system makes streams by itself, otherwise it is ErrNoStream.
 	Partitions(ctx context.Context, stream string) (int32, error)
 	// Send buffers a record and returns; it blocks while too much is buffered.
 	// After a failed record it returns that record's error, always.
@@ -146,12 +155,13 @@ type Outbox interface {
 
 // Admin asks about streams and makes them.
 type Admin interface {
-	// Describe gives the streams that exist among those named; all, if none is
-	// named.
+	// Describe gives the streams that exist among those named; all but the
+	// system's internal ones, if none is named.
 	Describe(ctx context.Context, streams ...string) (map[string]StreamInfo, error)
 	// Offsets gives each partition's ends.
 	Offsets(ctx context.Context, stream string) ([]Ends, error)
-	// Create makes a stream; ErrExists if it is there.
+	// Create makes a stream that can be used when it returns; ErrExists if it is
+	// there.
 	Create(ctx context.Context, s StreamSpec) error
 	// Brokers is the number of servers, for replication factors nobody set.
 	Brokers(ctx context.Context) (int, error)
@@ -178,7 +188,9 @@ type Ends struct {
 
 // StreamSpec says how to make a stream.
 type StreamSpec struct {
-	Name              string
+	Name string
+	// Partitions of 0 leave the number to the system, as does a ReplicationFactor
+	// of 0.
 	Partitions        int32
 	ReplicationFactor int
 	Settings          map[string]string

@@ -81,7 +81,8 @@ func (b *Broker) SetFaults(f Faults) {
 	b.broadcast()
 }
 
-// Create makes a stream; system.ErrExists if it is there.
+// Create makes a stream, with AutoPartitions (at least 1) if the number is left
+// open; system.ErrExists if it is there.
 func (b *Broker) Create(spec system.StreamSpec) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -89,7 +90,7 @@ func (b *Broker) Create(spec system.StreamSpec) error {
 		return fmt.Errorf("create stream %q: %w", spec.Name, system.ErrExists)
 	}
 	if spec.Partitions <= 0 {
-		return fmt.Errorf("create stream %q: %d partitions; at least 1 is needed", spec.Name, spec.Partitions)
+		spec.Partitions = max(b.AutoPartitions, 1)
 	}
 	spec.Settings = maps.Clone(spec.Settings)
 	s := &stream{spec: spec}
