@@ -40,7 +40,7 @@ func passwordOf(tokens ...*security.Token) func([]byte) ([]byte, error) {
 
 // echoServer answers "echo" with what it is sent, "who" with who the caller is,
 // and "fail" with an exception.
-func echoServer(t *testing.T, conf rpcfake.Config) *rpcfake.Server {
+func echoServer(t testing.TB, conf rpcfake.Config) *rpcfake.Server {
 	t.Helper()
 	s, err := rpcfake.New(conf)
 	if err != nil {
@@ -63,7 +63,7 @@ func echoServer(t *testing.T, conf rpcfake.Config) *rpcfake.Server {
 	return s
 }
 
-func newClient(t *testing.T, addr string, o rpc.Options) *rpc.Client {
+func newClient(t testing.TB, addr string, o rpc.Options) *rpc.Client {
 	t.Helper()
 	c := rpc.NewClient(addr, rpc.Protocol{Name: testProtocol, Version: 1}, o)
 	t.Cleanup(func() { _ = c.Close() })
