@@ -557,6 +557,9 @@ func (c *Container) startTimers() (stop func()) {
 		}
 	}
 	if c.settings.showSamples {
+		for _, t := range c.tasks {
+			t.sig.raise(signalSample) // the first message of each
+		}
 		stops = append(stops, every(time.Second, time.Second, c.tick))
 	}
 	return func() {

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 
 	"heddle/config"
 	"heddle/container/events"
 	"heddle/internal/console"
+	"heddle/system/kafka"
 	"heddle/task"
 )
 
@@ -102,6 +104,9 @@ func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factor
 	}
 	j.mu.Unlock()
 
+	if err := tellEmbedded(starting, c, systems, sink); err != nil {
+		return err
+	}
 	pl, err := prepare(starting, c, systems, log)
 	if pl.checkpoints != nil {
 		defer func() { err = errors.Join(err, pl.checkpoints.Close()) }()
@@ -166,4 +171,21 @@ func (j *localJob) runAll(ctx context.Context, containers []*Container) error {
 	}
 	wg.Wait()
 	return first
+}
+
+// tellEmbedded starts the embedded Kafka, if the job uses it, and says where it
+// listens.
+func tellEmbedded(ctx context.Context, c config.Config, systems Systems, sink events.Sink) error {
+	for _, name := range sortedKeys(systems) {
+		k, ok := systems[name].(*kafka.System)
+		if !ok || !k.Embedded() {
+			continue
+		}
+		addresses, err := k.Addresses(ctx)
+		if err != nil {
+			return err
+		}
+		sink.Event(events.Service{Name: "embedded Kafka", Address: strings.Join(addresses, ","), Folder: config.HeddleHome.Of(c)})
+	}
+	return nil
 }

@@ -39,6 +39,13 @@ type Input struct {
 	Lost int64
 }
 
+// Service: something runs beside the job, in this process or another of this
+// machine.
+type Service struct {
+	// Name is what it is, Address where it listens, Folder where its data lies.
+	Name, Address, Folder string
+}
+
 // Assigned: a container knows its tasks and where each begins.
 type Assigned struct {
 	Container string
@@ -128,6 +135,7 @@ type Progress struct {
 // Flow is what went through a stream.
 type Flow struct{ Messages, Bytes int64 }
 
+func (Service) event()   {}
 func (Assigned) event()  {}
 func (Restored) event()  {}
 func (Running) event()   {}

@@ -101,7 +101,7 @@ func (c *Console) Event(e events.Event) {
 // flush needs c.mu. It writes what there is to say.
 func (c *Console) flush() {
 	now := c.now()
-	for _, l := range c.digest.lines(now) {
+	for _, l := range c.digest.lines(now, false) {
 		c.write(now, l)
 	}
 	switch {
@@ -165,7 +165,7 @@ func (c *Console) End(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	for _, l := range c.digest.lines(now) {
+	for _, l := range c.digest.lines(now, true) {
 		c.write(now, l)
 	}
 	if c.status != "" {

@@ -34,6 +34,7 @@ type digest struct {
 	hinted map[string]bool
 	shown  map[string]pace
 
+	services []events.Service
 	assigned []events.Assigned
 	restored []events.Restored
 	running  int
@@ -41,20 +42,25 @@ type digest struct {
 	windows  struct {
 		tasks int
 		sent  int64
+		// seen is tasks at the last call: more may be coming.
+		seen int
 	}
 	sent      map[string][]events.Sent
 	sentOrder []string
-	committed struct {
-		tasks          int
-		messages, sent int64
-		final          bool
-	}
-	other []line
+	committed commits
+	other     []line
 
 	// last is the newest progress of each container, and before the one that
 	// rates are counted from.
 	last, before map[string]events.Progress
 	running0     time.Time
+}
+
+// commits are those since the last lines.
+type commits struct {
+	tasks          int
+	messages, sent int64
+	final          bool
 }
 
 // pace is how often lines of a label came.
@@ -77,6 +83,8 @@ const samplesShown = 3
 // add takes an event in.
 func (d *digest) add(e events.Event) {
 	switch e := e.(type) {
+	case events.Service:
+		d.services = append(d.services, e)
 	case events.Assigned:
 		d.assigned = append(d.assigned, e)
 	case events.Restored:
@@ -119,9 +127,14 @@ func (d *digest) add(e events.Event) {
 	}
 }
 
-// lines gives what there is to say since the last call.
-func (d *digest) lines(now time.Time) []line {
+// lines gives what there is to say since the last call; final says that it is
+// the last.
+func (d *digest) lines(now time.Time, final bool) []line {
 	var out []line
+	for _, s := range d.services {
+		out = append(out, line{label: "kafka", text: fmt.Sprintf("%s at %s, its topics are kept in %s", s.Name, s.Address, s.Folder)})
+	}
+	d.services = nil
 	out = append(out, d.assignments()...)
 	out = append(out, d.restores()...)
 	if d.running > 0 {
@@ -138,31 +151,8 @@ func (d *digest) lines(now time.Time) []line {
 		}
 	}
 	clear(d.received)
-	windowed := d.windows.tasks > 0
-	if windowed && d.allow("window", now, 5, time.Second) {
-		out = append(out, line{label: "window", text: fmt.Sprintf("%s sent %s", count(d.windows.tasks, "task"), count(d.windows.sent, "message")),
-			hint: "each task's Window is called every task.window.ms"})
-	}
-	d.windows.tasks, d.windows.sent = 0, 0
-	for _, stream := range d.sentOrder {
-		if windowed || d.allow("out "+stream, now, 3, 5*time.Second) {
-			for _, e := range d.sent[stream] {
-				out = append(out, line{label: "out", text: sample(stream, e.HasKey, e.Key, e.Value), hint: "a sample of what the tasks sent"})
-			}
-		}
-	}
-	clear(d.sent)
-	d.sentOrder = d.sentOrder[:0]
-	if c := &d.committed; c.tasks > 0 {
-		if c.final || c.messages+c.sent > 0 && d.allow("commit", now, 3, 10*time.Second) {
-			out = append(out, line{label: "commit", text: fmt.Sprintf("%s: %s read and %s sent are safe", count(c.tasks, "task"), count(c.messages, "message"), number(c.sent)),
-				hint: "a restart goes on from here"})
-		}
-		*c = struct {
-			tasks          int
-			messages, sent int64
-			final          bool
-		}{}
+	if d.settled(final) {
+		out = append(out, d.work(now)...)
 	}
 	out = append(out, d.other...)
 	d.other = nil
@@ -173,6 +163,46 @@ func (d *digest) lines(now time.Time) []line {
 		if out[i].hint != "" {
 			d.hinted[out[i].label] = true
 		}
+	}
+	return out
+}
+
+// settled says whether the tasks whose windows are due at the same moment are
+// through: none came since the last call.
+func (d *digest) settled(final bool) bool {
+	w := &d.windows
+	if w.tasks != w.seen && !final {
+		w.seen = w.tasks
+		return false
+	}
+	return true
+}
+
+// work is what was sent, at windows and between them, and committed.
+func (d *digest) work(now time.Time) []line {
+	var out []line
+	// A window without output is worth a line only until one is known.
+	windowed := d.windows.tasks > 0 && (d.windows.sent > 0 || d.shown["window"].count == 0) && d.allow("window", now, 5, time.Second)
+	if windowed {
+		out = append(out, line{label: "window", text: fmt.Sprintf("%s sent %s", count(d.windows.tasks, "task"), count(d.windows.sent, "message")),
+			hint: "each task's Window is called every task.window.ms"})
+	}
+	d.windows.tasks, d.windows.sent, d.windows.seen = 0, 0, 0
+	for _, stream := range d.sentOrder {
+		if windowed || d.allow("out "+stream, now, 3, 5*time.Second) {
+			for _, e := range d.sent[stream] {
+				out = append(out, line{label: "out", text: sample(stream, e.HasKey, e.Key, e.Value), hint: "a sample of what the tasks sent"})
+			}
+		}
+	}
+	clear(d.sent)
+	d.sentOrder = d.sentOrder[:0]
+	if c := &d.committed; c.tasks > 0 {
+		if c.messages+c.sent > 0 && (c.final || d.allow("commit", now, 3, 10*time.Second)) {
+			out = append(out, line{label: "commit", text: fmt.Sprintf("%s: %s read and %s sent are safe", count(c.tasks, "task"), count(c.messages, "message"), number(c.sent)),
+				hint: "a restart goes on from here"})
+		}
+		*c = commits{}
 	}
 	return out
 }
