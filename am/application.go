@@ -276,6 +276,11 @@ func (a *Application) ContainerReport(id string, r coordinator.Report) {
 		e.Error = r.LastError
 	}
 	select {
+	case <-a.ready:
+	default:
+		return // nothing was started yet: a process of another run
+	}
+	select {
 	case a.driver.events <- e:
 	default:
 	}
@@ -283,5 +288,8 @@ func (a *Application) ContainerReport(id string, r coordinator.Report) {
 
 // StopRequested passes a person's request on (coordinator.Events).
 func (a *Application) StopRequested(reason string) {
-	go a.driver.Send(context.Background(), StopRequested{Reason: reason, Killed: true})
+	go func() {
+		<-a.ready
+		a.driver.Send(context.Background(), StopRequested{Reason: reason, Killed: true})
+	}()
 }

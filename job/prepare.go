@@ -106,15 +106,11 @@ func (j *Job) facts(ctx context.Context, systems container.Systems) (plan.Facts,
 // known: more containers than tasks, a changelog with another number of
 // partitions. Inputs that are still to be made count as if they were there.
 func (j *Job) checkModel(ctx context.Context, r *ready, f plan.Facts) error {
-	m, _, err := coordinator.BuildModel(ctx, j.Config, withCreations(r.systems, r.create), coordinator.Previous{})
+	m, topics, err := coordinator.Plan(ctx, j.Config, withCreations(r.systems, r.create))
 	if err != nil {
 		return err
 	}
 	r.model = m
-	topics, err := coordinator.Changelogs(ctx, j.Config, r.systems, m)
-	if err != nil {
-		return err
-	}
 	for _, t := range topics {
 		info, ok := f.Systems[t.System].Streams[t.Name]
 		if !ok {
