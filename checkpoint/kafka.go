@@ -298,6 +298,7 @@ func (k *Kafka) write(ctx context.Context) {
 		case <-k.wake:
 		case <-ctx.Done():
 		}
+		last := ctx.Err() != nil // then nothing more can come in
 		k.mu.Lock()
 		batch := k.queue
 		k.queue = nil
@@ -313,7 +314,7 @@ func (k *Kafka) write(ctx context.Context) {
 		for _, p := range batch {
 			p.done <- err
 		}
-		if ctx.Err() != nil {
+		if last {
 			return
 		}
 	}

@@ -136,7 +136,9 @@ type gauge struct{ bits atomic.Uint64 }
 func (g *gauge) Set(v float64)  { g.bits.Store(math.Float64bits(v)) }
 func (g *gauge) Value() float64 { return math.Float64frombits(g.bits.Load()) }
 
-type gaugeFunc struct{ f atomic.Pointer[func() float64] }
+type gaugeFunc struct {
+	f atomic.Pointer[func() float64]
+}
 
 // Text is a gauge whose value is text.
 type Text struct{ v atomic.Pointer[string] }

@@ -8,6 +8,9 @@ type Bytes struct{}
 
 // Append puts v behind dst.
 func (Bytes) Append(dst []byte, v any) ([]byte, error) {
+	if dst == nil {
+		dst = []byte{} // an empty text is no missing one
+	}
 	switch b := v.(type) {
 	case []byte:
 		return append(dst, b...), nil

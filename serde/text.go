@@ -9,6 +9,9 @@ type Text struct{}
 
 // Append encodes v behind dst.
 func (Text) Append(dst []byte, v any) ([]byte, error) {
+	if dst == nil {
+		dst = []byte{} // an empty text is no missing one
+	}
 	switch s := v.(type) {
 	case string:
 		return append(dst, s...), nil

@@ -3,10 +3,12 @@ package storage
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -309,5 +311,43 @@ func TestSharedEnds(t *testing.T) {
 	}
 	if _, err := ends(context.Background(), system.StreamID{System: "none", Stream: "x"}); err == nil || !strings.Contains(err.Error(), "systems.none.samza.factory") {
 		t.Errorf("no such system: %v", err)
+	}
+}
+
+// TestGoldenChangelog restores the changelog that Samza 1.8.0 wrote.
+func TestGoldenChangelog(t *testing.T) {
+	text, err := os.ReadFile("testdata/samza-1.8.0/topic-changelog.txt")
+	check(t, err)
+	spec := loggedSpec("counts")
+	spec.ValueSerde = "integer"
+	r := newRig(spec)
+	r.partition = 2
+	n := 0
+	var partition int32
+	var key string
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimRight(line, "\n")
+		switch {
+		case strings.HasPrefix(line, "p"):
+			_, err := fmt.Sscanf(line, "p%d@", &partition)
+			check(t, err)
+		case strings.HasPrefix(line, "  key:   "):
+			key = line[len("  key:   "):]
+		case strings.HasPrefix(line, "  value: hex:"):
+			value, err := hex.DecodeString(line[len("  value: hex:"):])
+			check(t, err)
+			_, err = r.broker.Append("counts-changelog", min(partition, 2), []byte(key), value)
+			check(t, err)
+			n++
+		}
+	}
+	if n != 12 {
+		t.Fatalf("%d golden records", n)
+	}
+	r.targets = map[string]Target{"counts": {Offset: "6", Committed: now}}
+	r.start(t)
+	got := contents(t, r.store(t, "counts"))
+	if len(got) != 7 || got["user-10000000"] != "50" || got["user-10000001"] != "50" {
+		t.Errorf("restored %v", got)
 	}
 }
