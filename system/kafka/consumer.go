@@ -34,7 +34,8 @@ type consumer struct {
 	parts   map[string]map[int32]*input
 
 	// Poll's own.
-	quiet time.Duration // how long to wait before looking for a gap
+	quiet   time.Duration // how long to wait before looking for a gap
+	missing time.Time     // since when a stream is missing
 }
 
 // input is one assigned partition.
@@ -50,6 +51,8 @@ type input struct {
 const (
 	firstLook = 200 * time.Millisecond
 	lastLook  = 10 * time.Second
+	// stillMissing is for how long a stream may be unknown to the brokers.
+	stillMissing = 5 * time.Second
 )
 
 // Consumer makes a consumer with a client of its own.
@@ -265,14 +268,23 @@ func (c *consumer) lookForGaps(ctx context.Context) ([]system.Batch, error) {
 		if all == nil {
 			var err error
 			if all, err = (admin{c.s}).Offsets(ctx, in.src.Stream); err != nil {
-				if errors.Is(err, system.ErrNoStream) {
-					return nil, err
-				}
 				if ctx.Err() != nil {
 					return nil, ctx.Err()
 				}
-				return nil, nil // an outage: it is looked at again later
+				if !errors.Is(err, system.ErrNoStream) {
+					return nil, nil // an outage: it is looked at again later
+				}
+				// Brokers learn of topics one after the other: one may not know
+				// yet.
+				if c.missing.IsZero() {
+					c.missing = time.Now()
+				}
+				if time.Since(c.missing) > stillMissing {
+					return nil, err
+				}
+				return nil, nil
 			}
+			c.missing = time.Time{}
 			ends[in.src.Stream] = all
 		}
 		if int(in.src.Partition) >= len(all) {

@@ -137,13 +137,19 @@ func (p *producer) lookUp(ctx context.Context, topic string) (int32, error) {
 		}
 		return p.metadata(ctx, topic, false)
 	}
-	if auto, autoErr := (admin{p.s}).AutoCreates(ctx); autoErr != nil || !auto {
+	auto, autoErr := (admin{p.s}).AutoCreates(ctx)
+	if autoErr != nil {
 		return 0, errors.Join(err, autoErr)
 	}
-	// Asking makes it; it is there a little later.
-	deadline := time.Now().Add(15 * time.Second)
+	// If asking makes it, it is there a little later; and brokers learn a little
+	// late of a topic that someone else made just now.
+	patience := time.Second
+	if auto {
+		patience = 15 * time.Second
+	}
+	deadline := time.Now().Add(patience)
 	for errors.Is(err, kerr.UnknownTopicOrPartition) && time.Now().Before(deadline) {
-		if n, err = p.metadata(ctx, topic, true); err == nil {
+		if n, err = p.metadata(ctx, topic, auto); err == nil {
 			break
 		}
 		if stop := pause(ctx, 50*time.Millisecond); stop != nil {
