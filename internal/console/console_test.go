@@ -110,7 +110,8 @@ func TestPlainLines(t *testing.T) {
 		var out bytes.Buffer
 		c := Open(&out, Options{Job: "j"})
 		log := slog.New(c.Handler())
-		log.With("container", "0").Info("running", "tasks", 4)
+		log.With("container", "0").Info("hidden", "tasks", 4)
+		log.With("system", "kafka").Info("shown", "tasks", 4)
 		log.Warn("odd", "why", "two words", "stack", "a\nb")
 		c.Event(events.Running{})
 		c.Event(events.Sent{Stream: "kafka.out", Value: "evil\x1b[2J\r\nline"})
@@ -119,10 +120,13 @@ func TestPlainLines(t *testing.T) {
 		c.End(nil)
 		c.End(errors.New("a second end is none"))
 		got := out.String()
-		for _, want := range []string{" INFO  info: running container=0 tasks=4\n", ` WARN  warning: odd why="two words"` + "\na\nb\n", "out: kafka.out  evil [2J", "INFO  progress: running", "INFO  done: "} {
+		for _, want := range []string{" INFO  info: shown system=kafka tasks=4\n", ` WARN  warning: odd why="two words"` + "\na\nb\n", "out: kafka.out  evil [2J", "INFO  progress: running", "INFO  done: "} {
 			if !strings.Contains(got, want) {
 				t.Errorf("no %q in\n%s", want, got)
 			}
+		}
+		if strings.Contains(got, "hidden") {
+			t.Errorf("what containers tell of themselves came twice:\n%s", got)
 		}
 		if strings.ContainsAny(got, "\x1b\r") {
 			t.Errorf("control characters in %q", got)

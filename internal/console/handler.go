@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Handler is where the loggers of the run write to. On a terminal, what
-// containers tell of themselves is shown from their events and left out here.
+// Handler is where the loggers of the run write to. What containers tell of
+// themselves, short of warnings, is shown from their events and left out here.
 func (c *Console) Handler() slog.Handler { return &handler{c: c} }
 
 type handler struct {
@@ -20,7 +20,7 @@ type handler struct {
 }
 
 func (h *handler) Enabled(_ context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn || l >= slog.LevelInfo && !(h.c.terminal && h.ofContainer)
+	return l >= slog.LevelWarn || l >= slog.LevelInfo && !h.ofContainer
 }
 
 func (h *handler) Handle(_ context.Context, r slog.Record) error {
