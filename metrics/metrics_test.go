@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -286,12 +287,12 @@ func TestReporter(t *testing.T) {
 		}
 		var sent [][]byte
 		var text strings.Builder
-		fail := false
+		var fail atomic.Bool
 		r := &Reporter{
 			Header: Header{JobName: "w2", Host: "h", ResetTime: time.Now()}, Interval: time.Minute, Skip: skip,
 			Logger: slog.New(slog.NewTextHandler(&text, nil)),
 			Send: func(_ context.Context, m [][]byte) error {
-				if fail {
+				if fail.Load() {
 					return errors.New("no broker")
 				}
 				sent = append(sent, m...)
@@ -316,13 +317,13 @@ func TestReporter(t *testing.T) {
 		if len(sent) != 3 {
 			t.Errorf("%d messages after two minutes", len(sent))
 		}
-		fail = true
+		fail.Store(true)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if !strings.Contains(text.String(), "no broker") {
 			t.Errorf("the log says nothing: %s", text.String())
 		}
-		fail = false
+		fail.Store(false)
 		cancel()
 		<-done
 		if len(sent) != 4 {

@@ -25,6 +25,7 @@ type rig struct {
 	out     system.Outbox
 	set     *Set
 	targets map[string]Target // what the checkpoint holds; nil: there is none
+	gate    chan struct{}     // the broker waits for it, if there is one
 }
 
 const changelogPartition = 1
