@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -285,8 +286,14 @@ func TestReporter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var sent [][]byte
-		var text strings.Builder
+		var mu sync.Mutex
+		var all [][]byte
+		sent := func() [][]byte {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(all)
+		}
+		var text lockedText
 		var fail atomic.Bool
 		r := &Reporter{
 			Header: Header{JobName: "w2", Host: "h", ResetTime: time.Now()}, Interval: time.Minute, Skip: skip,
@@ -295,7 +302,9 @@ func TestReporter(t *testing.T) {
 				if fail.Load() {
 					return errors.New("no broker")
 				}
-				sent = append(sent, m...)
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, m...)
 				return nil
 			},
 		}
@@ -309,13 +318,13 @@ func TestReporter(t *testing.T) {
 		done := make(chan struct{})
 		go func() { r.Run(ctx); close(done) }()
 		synctest.Wait()
-		if len(sent) != 1 || !strings.Contains(string(sent[0]), `"metrics":{"g":{"shown":1}}}`) || !strings.Contains(string(sent[0]), `"source":"full"`) {
-			t.Fatalf("%s", sent)
+		if len(sent()) != 1 || !strings.Contains(string(sent()[0]), `"metrics":{"g":{"shown":1}}}`) || !strings.Contains(string(sent()[0]), `"source":"full"`) {
+			t.Fatalf("%s", sent())
 		}
 		time.Sleep(2*time.Minute + time.Second)
 		synctest.Wait()
-		if len(sent) != 3 {
-			t.Errorf("%d messages after two minutes", len(sent))
+		if len(sent()) != 3 {
+			t.Errorf("%d messages after two minutes", len(sent()))
 		}
 		fail.Store(true)
 		time.Sleep(time.Minute)
@@ -326,10 +335,27 @@ func TestReporter(t *testing.T) {
 		fail.Store(false)
 		cancel()
 		<-done
-		if len(sent) != 4 {
-			t.Errorf("%d messages at the end", len(sent))
+		if len(sent()) != 4 {
+			t.Errorf("%d messages at the end", len(sent()))
 		}
 	})
+}
+
+type lockedText struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func TestProcess(t *testing.T) {
