@@ -25,7 +25,8 @@ const (
 	ExitExceededVirtualMemory ExitStatus = -103
 	// ExitExceededMemory is a container above its memory limit.
 	ExitExceededMemory ExitStatus = -104
-	// ExitKilledByMaster is a container stopped by its application master.
+	// ExitKilledByMaster is a container stopped by its application master before its
+	// process ran; afterwards the exit code of the process is told, as a rule 143 or 137.
 	ExitKilledByMaster ExitStatus = -105
 	// ExitKilledByResourceManager is a container that the ResourceManager ended.
 	ExitKilledByResourceManager ExitStatus = -106

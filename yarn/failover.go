@@ -1,6 +1,7 @@
 package yarn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,10 @@ import (
 	"heddle/yarn/hadoopconf"
 	"heddle/yarn/rpc"
 )
+
+// dialTimeout is how long a connection may take to come about, unless
+// rpc.Options say otherwise: Hadoop's 20 s would hold up a failover for as long.
+const dialTimeout = 10 * time.Second
 
 // Address is where a server is, and where that is written, for error texts.
 type Address struct {
@@ -156,6 +161,7 @@ func newFailover(service string, addresses []Address, p rpc.Protocol, o rpc.Opti
 	if o.Logger == nil {
 		o.Logger = logger
 	}
+	o.DialTimeout = cmp.Or(o.DialTimeout, dialTimeout)
 	return &failover{
 		service:   service,
 		addresses: addresses,

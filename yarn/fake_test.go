@@ -273,7 +273,7 @@ func TestMasterAgainstFake(t *testing.T) {
 	if err := n.Stop(ctx, ok.Node, ok.ID); err != nil {
 		t.Fatal(err)
 	}
-	eventually(ctx, t, "the end of ok", func() bool { b.heartbeat(ctx, t, m); return b.ends[ok.ID].Exit == yarn.ExitKilledByMaster })
+	eventually(ctx, t, "the end of ok", func() bool { b.heartbeat(ctx, t, m); return b.ends[ok.ID].Exit == 143 })
 	other := ok.ID
 	other.ID += 100
 	if _, err := n.Status(ctx, ok.Node, other); !errors.Is(err, yarn.ErrContainerUnknown) {
@@ -687,7 +687,7 @@ func TestKeptContainersOutliveTheMaster(t *testing.T) {
 	var b2 books
 	eventually(ctx, t, "its end", func() bool {
 		b2.heartbeat(ctx, t, m2)
-		return b2.ends[r.Containers[0].ID].Exit == yarn.ExitKilledByMaster
+		return b2.ends[r.Containers[0].ID].Exit == 143
 	})
 	if err := m2.Finish(ctx, yarn.FinalSucceeded, "", ""); err != nil {
 		t.Fatal(err)

@@ -397,6 +397,52 @@ func TestGridResourceManagerRestart(t *testing.T) {
 	}
 }
 
+func TestGridNodeManagerRestart(t *testing.T) {
+	ctx, c := gridContext(t), gridClient(t)
+	g := grid.Use(t, grid.YARN)
+	_, m, n := gridMaster(ctx, t, c)
+	if _, err := m.Register(ctx, yarn.Registration{}); err != nil {
+		t.Fatal(err)
+	}
+	m.Request(yarn.Request{ID: 1, Count: 2, Resource: yarn.Resource{MemoryMiB: 128, VCores: 1}})
+	var got []yarn.Container
+	heartbeat := func() yarn.Allocation {
+		a, err := m.Allocate(ctx, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, a.Containers...)
+		return a
+	}
+	until(ctx, t, "containers", func() bool { heartbeat(); return len(got) == 2 })
+	if err := n.Start(ctx, got[0], yarn.LaunchContext{Command: "exec sleep 600"}); err != nil {
+		t.Fatal(err)
+	}
+	g.Restart(t, "nm1", "nm2")
+	// The container has survived; the token of before the restart is still good, for a start, too.
+	until(ctx, t, "the node's answer", func() bool {
+		s, err := n.Status(ctx, got[0].Node, got[0].ID)
+		if err != nil {
+			t.Logf("status: %v (%v)", err, rpc.Classify(err))
+		}
+		return err == nil && s.State == yarn.ContainerRunning
+	})
+	if err := n.Start(ctx, got[1], yarn.LaunchContext{Command: "exec sleep 600"}); err != nil {
+		t.Errorf("start: %v", err)
+	}
+	if err := n.Stop(ctx, got[0].Node, got[0].ID); err != nil {
+		t.Error(err)
+	}
+	until(ctx, t, "its end", func() bool {
+		return slices.ContainsFunc(heartbeat().Completed, func(s yarn.ContainerStatus) bool {
+			return s.ID == got[0].ID && s.Exit == 143
+		})
+	})
+	if err := m.Finish(ctx, yarn.FinalSucceeded, "", ""); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestGridKilledMasterIsTold(t *testing.T) {
 	ctx, c := gridContext(t), gridClient(t)
 	id, m, _ := gridMaster(ctx, t, c)

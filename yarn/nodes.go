@@ -56,7 +56,8 @@ func signalProto(id ContainerID, s Signal) (*pb.SignalContainerRequestProto, err
 type NodesOptions struct {
 	// Tokens gives the newest token for a node; Master.NodeToken does.
 	Tokens func(NodeID) *security.Token
-	// RPC is for the connections; its Token is not used.
+	// RPC is for the connections; its Token and User are not used. CallTimeout is 30 s
+	// unless set: a node that hangs must not keep its containers' replacements waiting.
 	RPC rpc.Options
 	// Retry says how long to try; the zero value is DefaultNodeRetry, with growing pauses.
 	Retry rpc.Policy
@@ -92,6 +93,7 @@ func NewNodes(o NodesOptions) (*Nodes, error) {
 	if o.Retry == (rpc.Policy{}) {
 		o.Retry = rpc.Policy{Base: 200 * time.Millisecond, Max: 2 * time.Second, Factor: 2, Jitter: 0.3, MaxElapsed: DefaultNodeRetry}
 	}
+	o.RPC.CallTimeout = cmp.Or(o.RPC.CallTimeout, 30*time.Second)
 	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultNodeConnections)
 	return &Nodes{o: o, conns: map[NodeID]*nodeConn{}}, nil
 }

@@ -78,7 +78,7 @@ type Cluster struct {
 	launches int
 }
 
-// New starts a cluster that ends with the test; its log goes to the test's if the test fails.
+// New starts a cluster that ends with the test.
 func New(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	c, err := Start(o)
@@ -155,10 +155,10 @@ func (c *Cluster) Close() {
 			k.terminate(0)
 		}
 	}
-	doors, nodes, web := c.doors, c.nodes, c.web
+	nodes, web := c.nodes, c.web
 	c.mu.Unlock()
-	for _, d := range doors {
-		d.shut()
+	for _, s := range c.servers() {
+		s.Close()
 	}
 	for _, n := range nodes {
 		n.shut()

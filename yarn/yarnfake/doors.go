@@ -46,13 +46,20 @@ func (c *Cluster) open(d *door) (err error) {
 	return nil
 }
 
-func (d *door) shut() {
-	if d.client != nil {
-		d.client.Close()
+// servers gives those of all doors. They wait for the books when they close, so
+// that is to be done while the books are open.
+func (c *Cluster) servers() []*rpcfake.Server {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []*rpcfake.Server
+	for _, d := range c.doors {
+		for _, s := range []*rpcfake.Server{d.client, d.scheduler} {
+			if s != nil {
+				out = append(out, s)
+			}
+		}
 	}
-	if d.scheduler != nil {
-		d.scheduler.Close()
-	}
+	return out
 }
 
 type message[T any] interface {

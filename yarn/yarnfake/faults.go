@@ -55,11 +55,8 @@ func (c *Cluster) Calls(method string) int {
 // StopResourceManager ends all ResourceManagers: connections break and new ones
 // are refused. Containers go on.
 func (c *Cluster) StopResourceManager() {
-	c.mu.Lock()
-	doors := c.doors
-	c.mu.Unlock()
-	for _, d := range doors {
-		d.shut()
+	for _, s := range c.servers() {
+		s.Close()
 	}
 }
 
@@ -83,12 +80,8 @@ func (c *Cluster) StartResourceManager() error {
 func (c *Cluster) RestartResourceManager() {
 	c.mu.Lock()
 	c.forget()
-	doors := c.doors
 	c.mu.Unlock()
-	for _, d := range doors {
-		d.client.Disconnect()
-		d.scheduler.Disconnect()
-	}
+	c.Disconnect()
 }
 
 // Failover makes the next ResourceManager the active one.
@@ -176,12 +169,8 @@ func (c *Cluster) DropOldMasterKeys() {
 
 // Disconnect breaks all connections to the ResourceManagers.
 func (c *Cluster) Disconnect() {
-	c.mu.Lock()
-	doors := c.doors
-	c.mu.Unlock()
-	for _, d := range doors {
-		d.client.Disconnect()
-		d.scheduler.Disconnect()
+	for _, s := range c.servers() {
+		s.Disconnect()
 	}
 }
 

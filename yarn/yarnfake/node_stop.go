@@ -16,7 +16,7 @@ func (c *Cluster) stopContainers(n *node, req *pb.StopContainersRequestProto) *p
 			continue
 		}
 		if k.state != complete {
-			c.kill(k, yarn.ExitKilledByMaster, "Container killed by the ApplicationMaster.\nContainer killed on request. Exit code is 143")
+			c.kill(k, yarn.ExitKilledByMaster, "Container killed by the ApplicationMaster.")
 		}
 		resp.SucceededRequests = append(resp.SucceededRequests, p)
 	}

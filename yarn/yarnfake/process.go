@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -164,12 +165,8 @@ func (c *Cluster) run(k *container) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k.running = false
-	if k.killed != 0 {
-		c.ended(k, k.killed, k.killReason)
-		return
-	}
 	exit := exitCode(cmd, err)
-	c.ended(k, exit, exitDiagnostics(k.id, logs, exit))
+	c.ended(k, exit, strings.TrimSpace(k.killReason+"\n"+exitDiagnostics(k.id, logs, exit)))
 }
 
 // exitCode is the exit code as bash gives it: 128+n after signal n.

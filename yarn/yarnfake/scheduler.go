@@ -262,13 +262,19 @@ func (c *Cluster) killContainers(a *app, exit yarn.ExitStatus, why string) {
 	}
 }
 
-// kill ends a container as a NodeManager does: SIGTERM, then SIGKILL. One
-// without a process ends at once.
+// kill ends a container as a NodeManager does: SIGTERM, then SIGKILL. The exit
+// code of its process is what is told then; the status given is for one without a process.
 func (c *Cluster) kill(k *container, exit yarn.ExitStatus, why string) {
-	if k.process == nil {
+	switch {
+	case k.process != nil:
+		k.killReason = why
+		k.terminate(c.o.KillDelay)
+	case k.running:
+		c.ended(k, exitTerminated, why)
+	default:
 		c.ended(k, exit, why)
-		return
 	}
-	k.killed, k.killReason = exit, why
-	k.terminate(c.o.KillDelay)
 }
+
+// exitTerminated is the exit code after SIGTERM.
+const exitTerminated yarn.ExitStatus = 143

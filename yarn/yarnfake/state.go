@@ -110,8 +110,7 @@ type container struct {
 	diagnostics string
 	created     time.Time
 	finished    time.Time
-	// killed, if not zero, is the status that the end of the process is reported with.
-	killed     yarn.ExitStatus
+	// killReason is why it was killed, for the diagnostics.
 	killReason string
 	process    *process
 }
