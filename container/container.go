@@ -96,6 +96,7 @@ type Container struct {
 	// published are the tasks, once others may look at them.
 	published []*instance
 	failure   error
+	over      bool // Run is about to return
 }
 
 // New checks the options and makes a container that has not begun.
@@ -155,7 +156,14 @@ func (c *Container) Run(ctx context.Context) (err error) {
 		// Told to stop before anything was processed.
 		err = nil
 	}
-	return c.shut(err)
+	err = c.shut(err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	if c.failure == nil {
+		c.failure = err
+	}
+	return err
 }
 
 // Stop begins the graceful end and returns at once. It may be called at any
@@ -179,6 +187,12 @@ func (c *Container) stop(why string) {
 			t.sig.raise(signalStop)
 		}
 	}
+}
+
+func (c *Container) isStopping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopping != ""
 }
 
 // SetPaused holds the tasks or lets them go on. While they are held they

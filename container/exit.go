@@ -14,6 +14,8 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitUnreachable = 3
+	// exitTerminated is a container's alone; see errTerminated.
+	exitTerminated = 143
 )
 
 // exitCode gives the contract's code for why a program ends: what the error

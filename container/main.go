@@ -39,7 +39,7 @@ func Main(tasks Tasks) {
 	ossignal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	os.Exit((&program{
 		tasks: tasks, args: os.Args[1:], name: programName(os.Args[0]), getenv: os.Getenv,
-		stdout: os.Stdout, stderr: os.Stderr, signals: signals, now: time.Now,
+		stdout: os.Stdout, stderr: os.Stderr, signals: signals, now: time.Now, exit: os.Exit,
 	}).run())
 }
 
@@ -60,6 +60,8 @@ type program struct {
 	stdout, stderr io.Writer
 	signals        <-chan os.Signal
 	now            func() time.Time
+	// exit ends the process at once; nil in tests.
+	exit func(code int)
 }
 
 const helpText = `%[1]s holds tasks of Heddle jobs: %[2]s.
@@ -87,8 +89,11 @@ Example:
 // code.
 func (p *program) run() int {
 	err := p.do()
-	if err == nil {
+	switch {
+	case err == nil:
 		return exitDone
+	case errors.Is(err, errTerminated):
+		return exitTerminated
 	}
 	// Others look for the cause on stderr; the log is on stdout.
 	fmt.Fprintf(p.stderr, "%s: %v\n", p.name, err)
@@ -161,6 +166,10 @@ var errSecondSignal = errors.New("told so by a second signal")
 // Ctrl-C to the whole process group, and a parent may pass it on.
 const sameSignal = 100 * time.Millisecond
 
+// secondGrace is what a second signal leaves for closing connections and for
+// the last words.
+const secondGrace = time.Second
+
 // watch calls stop at the first signal, and ends the context that it gives at
 // the second.
 func (p *program) watch(ctx context.Context, stop func(why string)) (context.Context, func()) {
@@ -178,6 +187,10 @@ func (p *program) watch(ctx context.Context, stop func(why string)) (context.Con
 					stop(fmt.Sprintf("signal: %v", s))
 				case now.Sub(first) >= sameSignal:
 					cancel(errSecondSignal)
+					if p.exit != nil {
+						// What does not end by then is not waited for.
+						time.AfterFunc(secondGrace, func() { p.exit(exitFailed) })
+					}
 					return
 				}
 			}

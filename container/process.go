@@ -31,7 +31,7 @@ func (p *program) runContainer() (err error) {
 		return err
 	}
 	job := &process{log: log, id: id}
-	ctx, done := p.watch(context.Background(), job.stop)
+	ctx, done := p.watch(context.Background(), job.terminate)
 	defer done()
 	began := p.now()
 	log.Info("container starts", "container", id, "execution", execution, "coordinator", url, "pid", os.Getpid())
@@ -53,8 +53,17 @@ func (p *program) runContainer() (err error) {
 		return err
 	}
 	log.Info("container ended in order", "container", id)
+	if job.byTerminate() {
+		return errTerminated
+	}
 	return nil
 }
+
+// errTerminated is how a container ends, in order, that was told so by a signal
+// and not by its application master: with the exit code of a process that
+// SIGTERM ended (Samza's JVM: 143), so that the application master starts it
+// again and does not take it for done.
+var errTerminated = errors.New("ended by a signal")
 
 // readSecrets reads YARN's credentials file, from which come the container's
 // credential and the secret part of the configuration; without one there is
@@ -75,6 +84,16 @@ type process struct {
 	why       string
 	begun     context.CancelFunc
 	container *Container
+	// terminated: a signal was why.
+	terminated bool
+}
+
+// terminate is stop because of a signal.
+func (j *process) terminate(why string) {
+	j.mu.Lock()
+	j.terminated = j.why == "" && (j.container == nil || !j.container.isStopping())
+	j.mu.Unlock()
+	j.stop(why)
 }
 
 // stop ends the container in order, also while it starts.
@@ -95,6 +114,12 @@ func (j *process) stopped() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.why != ""
+}
+
+func (j *process) byTerminate() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.terminated
 }
 
 // starting gives a context that ends with ctx, or when the process is told to

@@ -35,6 +35,8 @@ func (c *Container) state() string {
 	switch {
 	case c.failure != nil:
 		return coordinator.ContainerFailed
+	case c.over:
+		return coordinator.ContainerStopped
 	case c.stopping != "":
 		return coordinator.ContainerStopping
 	case c.live && c.paused:

@@ -1,0 +1,189 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"heddle/coordinator"
+)
+
+func TestJudge(t *testing.T) {
+	for _, tt := range []struct {
+		silent, limit, grace time.Duration
+		want                 verdict
+	}{
+		{0, 30 * time.Second, 10 * time.Second, carryOn},
+		{29 * time.Second, 30 * time.Second, 10 * time.Second, carryOn},
+		{30 * time.Second, 30 * time.Second, 10 * time.Second, stopInOrder},
+		{39 * time.Second, 30 * time.Second, 10 * time.Second, stopInOrder},
+		{40 * time.Second, 30 * time.Second, 10 * time.Second, endAtOnce},
+		{time.Hour, 0, 10 * time.Second, carryOn}, // not monitored
+	} {
+		if got := judge(tt.silent, tt.limit, tt.grace); got != tt.want {
+			t.Errorf("silent for %v of %v and %v: %v, want %v", tt.silent, tt.limit, tt.grace, got, tt.want)
+		}
+	}
+}
+
+// master plays the application master.
+type master struct {
+	mu       sync.Mutex
+	reply    coordinator.Reply
+	err      error
+	reports  int
+	commands chan []coordinator.Command
+	asked    []int64
+}
+
+func newMaster() *master {
+	return &master{reply: coordinator.Reply{Alive: true}, commands: make(chan []coordinator.Command, 1)}
+}
+
+func (m *master) set(r coordinator.Reply, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reply, m.err = r, err
+}
+
+func (m *master) Report(context.Context, coordinator.Report) (coordinator.Reply, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reports++
+	return m.reply, m.err
+}
+
+func (m *master) Next(ctx context.Context, after int64) ([]coordinator.Command, error) {
+	m.mu.Lock()
+	m.asked = append(m.asked, after)
+	m.mu.Unlock()
+	select {
+	case c := <-m.commands:
+		return c, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// target notes what it is told.
+type target struct {
+	mu   sync.Mutex
+	told []string
+}
+
+func (t *target) note(s string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = append(t.told, s)
+}
+
+func (t *target) Stop(string)           { t.note("stop") }
+func (t *target) SetPaused(paused bool) { t.note(fmt.Sprint("paused ", paused)) }
+func (t *target) CommitAll()            { t.note("commit") }
+
+func (t *target) all() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.told)
+}
+
+func startLink(ctx context.Context, m *master) (*target, *sync.WaitGroup) {
+	to := &target{}
+	l := &link{
+		client: m, target: to, report: func() coordinator.Report { return coordinator.Report{} },
+		end: func(error) { to.note("end") }, silence: 30 * time.Second, grace: 10 * time.Second,
+		log: slog.New(slog.DiscardHandler), now: time.Now,
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { l.reports(ctx) })
+	wg.Go(func() { l.commands(ctx) })
+	return to, &wg
+}
+
+func TestLinkReportsAndObeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		m := newMaster()
+		to, wg := startLink(ctx, m)
+		time.Sleep(10500 * time.Millisecond)
+		if m.reports != 11 {
+			t.Errorf("%d reports in 10.5 s, want 11", m.reports)
+		}
+		m.set(coordinator.Reply{Alive: true, NextReport: 5000}, nil)
+		time.Sleep(21 * time.Second)
+		if m.reports != 16 {
+			t.Errorf("%d reports, want 16: the application master asked for fewer", m.reports)
+		}
+		m.commands <- []coordinator.Command{{Seq: 3, Type: coordinator.CommandPause}, {Seq: 7, Type: coordinator.CommandResume}, {Seq: 5, Type: "dance"}}
+		synctest.Wait()
+		m.commands <- []coordinator.Command{{Seq: 8, Type: coordinator.CommandCommit}, {Seq: 9, Type: coordinator.CommandStop, Args: map[string]string{"reason": "kill"}}}
+		synctest.Wait()
+		if got, want := fmt.Sprint(to.all()), "[paused true paused false commit stop]"; got != want {
+			t.Errorf("told %v, want %v", got, want)
+		}
+		if got, want := fmt.Sprint(m.asked), "[0 7 9]"; got != want {
+			t.Errorf("asked for commands after %v, want %v", got, want)
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
+func TestLinkStopsWhatIsNotAlive(t *testing.T) {
+	for name, set := range map[string]func(*master){
+		"not alive":       func(m *master) { m.set(coordinator.Reply{}, nil) },
+		"refused":         func(m *master) { m.set(coordinator.Reply{}, coordinator.ErrRefused) },
+		"no longer known": func(m *master) { m.set(coordinator.Reply{}, fmt.Errorf("wrapped: %w", coordinator.ErrNotAlive)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				m := newMaster()
+				set(m)
+				to, wg := startLink(ctx, m)
+				synctest.Wait()
+				if got := fmt.Sprint(to.all()); got != "[stop]" {
+					t.Errorf("told %v", got)
+				}
+				cancel()
+				wg.Wait()
+			})
+		})
+	}
+}
+
+func TestLinkStopsAfterSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		m := newMaster()
+		to, _ := startLink(ctx, m)
+		time.Sleep(10 * time.Second)
+		m.set(coordinator.Reply{}, errors.New("connection refused"))
+		time.Sleep(29 * time.Second)
+		if got := to.all(); len(got) != 0 {
+			t.Errorf("after 29 s of silence told %v", got)
+		}
+		m.set(coordinator.Reply{Alive: true}, nil)
+		time.Sleep(2 * time.Second)
+		m.set(coordinator.Reply{}, errors.New("connection refused"))
+		time.Sleep(29 * time.Second)
+		if got := to.all(); len(got) != 0 {
+			t.Errorf("after an answer and 29 s of silence told %v", got)
+		}
+		time.Sleep(3 * time.Second)
+		if got := to.all(); len(got) == 0 || got[0] != "stop" {
+			t.Errorf("after 31 s of silence told %v", got)
+		}
+		time.Sleep(10 * time.Second)
+		if got := to.all(); got[len(got)-1] != "end" {
+			t.Errorf("after the grace told %v", got)
+		}
+	})
+}
