@@ -150,3 +150,13 @@ func millisOf(t time.Time) int64 {
 	}
 	return t.UnixMilli()
 }
+
+// Racks gives the rack of each host among the nodes, for MasterOptions.RackOf: ""
+// for others.
+func Racks(nodes []NodeReport) func(host string) string {
+	racks := map[string]string{}
+	for _, n := range nodes {
+		racks[n.ID.Host] = n.Rack
+	}
+	return func(host string) string { return racks[host] }
+}
