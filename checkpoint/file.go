@@ -35,7 +35,15 @@ func (f *Files) Start(context.Context) error {
 	if err := os.MkdirAll(f.folder, 0o755); err != nil {
 		return fmt.Errorf("make the folder for checkpoints (task.checkpoint.path): %w", err)
 	}
+	return f.read()
+}
+
+// read takes in the files of the folder, if it is there.
+func (f *Files) read() error {
 	files, err := os.ReadDir(f.folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("read the folder of checkpoints (task.checkpoint.path): %w", err)
 	}
