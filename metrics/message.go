@@ -25,50 +25,87 @@ type Header struct {
 	Time, ResetTime time.Time
 }
 
-// AppendMessage writes a snapshot as Samza's MetricsSnapshotSerde does:
-// {"header":{...},"metrics":{group:{name:value}}}. Counters are integers,
-// timers the average in ns and never integers, texts are strings; a gauge
-// without a fraction is an integer.
-func AppendMessage(dst []byte, h Header, s Snapshot) []byte {
+// Format is a form of snapshot messages.
+type Format int
+
+const (
+	// V1 is that of Samza's MetricsSnapshotSerdeFactory:
+	// {"header":{...},"metrics":{group:{name:value}}}.
+	V1 Format = iota
+	// V2 is that of MetricsSnapshotSerdeV2Factory, which Samza uses where a
+	// stream has no serde: the same with Java's class names before maps and
+	// longs, ["java.util.HashMap",{...}].
+	V2
+)
+
+// AppendMessage writes a snapshot as Samza does. Counters are integers, timers
+// the average in ns and never integers, texts are strings; a gauge without a
+// fraction is an integer.
+func AppendMessage(dst []byte, f Format, h Header, s Snapshot) []byte {
 	text := func(name, value string) {
 		dst = append(quote(append(quote(dst, name), ':'), value), ',')
 	}
-	dst = append(dst, `{"header":{`...)
+	moment := func(name string, t time.Time) {
+		dst = append(f.appendLong(append(quote(dst, name), ':'), t.UnixMilli()), ',')
+	}
+	dst = f.open(append(dst, `{"header":`...))
 	text("job-id", h.JobID)
 	text("exec-env-container-id", h.ExecEnvContainerID)
 	text("samza-version", h.SamzaVersion)
 	text("job-name", h.JobName)
 	text("samza-epoch-id", h.EpochID)
 	text("host", h.Host)
-	dst = append(dst, `"reset-time":`...)
-	dst = append(strconv.AppendInt(dst, h.ResetTime.UnixMilli(), 10), ',')
+	moment("reset-time", h.ResetTime)
 	text("container-name", h.ContainerName)
 	text("source", s.Source)
-	dst = append(dst, `"time":`...)
-	dst = append(strconv.AppendInt(dst, h.Time.UnixMilli(), 10), ',')
+	moment("time", h.Time)
 	text("version", h.Version)
-	dst[len(dst)-1] = '}'
-	dst = append(dst, `,"metrics":{`...)
+	dst = f.shut(dst[:len(dst)-1])
+	dst = f.open(append(dst, `,"metrics":`...))
 	for i, g := range s.Groups {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(quote(dst, g.Name), ':', '{')
+		dst = f.open(append(quote(dst, g.Name), ':'))
 		for j, m := range g.Metrics {
 			if j > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendValue(append(quote(dst, m.Name), ':'), m.Value)
+			dst = f.appendValue(append(quote(dst, m.Name), ':'), m.Value)
 		}
-		dst = append(dst, '}')
+		dst = f.shut(dst)
 	}
-	return append(dst, '}', '}')
+	return append(f.shut(dst), '}')
 }
 
-func appendValue(dst []byte, v any) []byte {
+// open begins a map.
+func (f Format) open(dst []byte) []byte {
+	if f == V2 {
+		dst = append(dst, `["java.util.HashMap",`...)
+	}
+	return append(dst, '{')
+}
+
+// shut ends a map.
+func (f Format) shut(dst []byte) []byte {
+	dst = append(dst, '}')
+	if f == V2 {
+		dst = append(dst, ']')
+	}
+	return dst
+}
+
+func (f Format) appendLong(dst []byte, n int64) []byte {
+	if f == V2 {
+		return append(strconv.AppendInt(append(dst, `["java.lang.Long",`...), n, 10), ']')
+	}
+	return strconv.AppendInt(dst, n, 10)
+}
+
+func (f Format) appendValue(dst []byte, v any) []byte {
 	switch v := v.(type) {
 	case int64:
-		return strconv.AppendInt(dst, v, 10)
+		return f.appendLong(dst, v)
 	case float64:
 		return appendFloat(dst, v, false)
 	case Timing:

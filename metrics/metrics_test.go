@@ -66,7 +66,7 @@ func TestGolden(t *testing.T) {
 				}
 			}
 		}
-		got := AppendMessage(nil, Header{
+		got := AppendMessage(nil, V1, Header{
 			JobName: text("job-name"), JobID: text("job-id"), ContainerName: text("container-name"),
 			ExecEnvContainerID: text("exec-env-container-id"), EpochID: text("samza-epoch-id"),
 			Version: text("version"), SamzaVersion: text("samza-version"), Host: text("host"),
@@ -134,7 +134,7 @@ func TestValues(t *testing.T) {
 	timer := r.Timer("g", "commit-ns")
 	timer.Observe(2 * time.Second)
 	timer.Observe(4 * time.Second)
-	got := string(AppendMessage(nil, Header{}, r.Snapshot()))
+	got := string(AppendMessage(nil, V1, Header{}, r.Snapshot()))
 	_, got, _ = strings.Cut(got, `"metrics":`)
 	if want := `{"g":{"asked":2,"c":5,"commit-ns":3000000000.0,"healthy":1,"load":0.25,"none":"","offset":"349"}}}`; got != want {
 		t.Errorf("%s\nwant %s", got, want)
@@ -156,6 +156,23 @@ func TestValues(t *testing.T) {
 }
 
 func zero() float64 { return 0 }
+
+// TestV2 is held to the text in Samza's TestMetricsSnapshotSerdeV2.
+func TestV2(t *testing.T) {
+	r := New("source", Options{})
+	r.Counter("org.apache.samza.container.SamzaContainerMetrics", "commit-calls").Add(1)
+	r.Gauge("g", "f").Set(0.5)
+	got := string(AppendMessage(nil, V2, Header{
+		JobName: "jobName", JobID: "i001", ContainerName: "container 0", ExecEnvContainerID: "test container ID", EpochID: "epoch-123",
+		Version: "300.14.25.1", SamzaVersion: "1", Host: "1", Time: time.UnixMilli(1), ResetTime: time.UnixMilli(1),
+	}, r.Snapshot()))
+	want := `{"header":["java.util.HashMap",{"job-id":"i001","exec-env-container-id":"test container ID","samza-version":"1","job-name":"jobName",` +
+		`"samza-epoch-id":"epoch-123","host":"1","reset-time":["java.lang.Long",1],"container-name":"container 0","source":"source","time":["java.lang.Long",1],"version":"300.14.25.1"}],` +
+		`"metrics":["java.util.HashMap",{"g":["java.util.HashMap",{"f":0.5}],"org.apache.samza.container.SamzaContainerMetrics":["java.util.HashMap",{"commit-calls":["java.lang.Long",1]}]}]}`
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
 
 func TestTimerSlides(t *testing.T) {
 	now := time.Unix(1_000_000, 0)

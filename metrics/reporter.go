@@ -13,6 +13,8 @@ import (
 type Reporter struct {
 	// Header is that of every message, but for its Time.
 	Header Header
+	// Format is that of the messages.
+	Format Format
 	// Interval is the time between two reports (metrics.reporter.N.interval).
 	Interval time.Duration
 	// Skip leaves out what it matches as a whole, "group.name"
@@ -52,7 +54,7 @@ func (r *Reporter) Messages(now time.Time) [][]byte {
 	var messages [][]byte
 	for _, g := range registries {
 		if s := r.filter(g.Snapshot()); len(s.Groups) > 0 {
-			messages = append(messages, AppendMessage(nil, h, s))
+			messages = append(messages, AppendMessage(nil, r.Format, h, s))
 		}
 	}
 	return messages
