@@ -67,13 +67,13 @@ func (c *Cluster) getApplications(_ *rpcfake.Call, req *pb.GetApplicationsReques
 	resp := &pb.GetApplicationsResponseProto{}
 	for _, a := range c.sortedApps() {
 		r := c.report(a)
-		any := func(wanted []string, have ...string) bool {
+		matches := func(wanted []string, have ...string) bool {
 			return len(wanted) == 0 || slices.ContainsFunc(wanted, func(w string) bool {
 				return slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(w, h) })
 			})
 		}
-		if !any(req.GetApplicationTypes(), r.GetApplicationType()) || !any(req.GetUsers(), r.GetUser()) ||
-			!any(req.GetQueues(), "default", "root.default") || !any(req.GetApplicationTags(), r.GetApplicationTags()...) ||
+		if !matches(req.GetApplicationTypes(), r.GetApplicationType()) || !matches(req.GetUsers(), r.GetUser()) ||
+			!matches(req.GetQueues(), "default", "root.default") || !matches(req.GetApplicationTags(), r.GetApplicationTags()...) ||
 			req.Name != nil && req.GetName() != r.GetName() ||
 			req.StartBegin != nil && r.GetStartTime() < req.GetStartBegin() ||
 			len(req.GetApplicationStates()) > 0 && !slices.Contains(req.GetApplicationStates(), a.state) {

@@ -62,20 +62,19 @@ type Cluster struct {
 	wg      sync.WaitGroup
 
 	// mu guards all below, and everything that hangs on it.
-	mu       sync.Mutex
-	closed   bool
-	doors    []*door
-	active   int
-	epoch    int64
-	nextApp  int32
-	apps     map[yarn.ApplicationID]*app
-	nodes    []*node
-	keys     keyRing
-	faults   []*fault
-	calls    map[string]int
-	webHost  string
-	web      *http.Server
-	launches int
+	mu      sync.Mutex
+	closed  bool
+	doors   []*door
+	active  int
+	epoch   int64
+	nextApp int32
+	apps    map[yarn.ApplicationID]*app
+	nodes   []*node
+	keys    keyRing
+	faults  []*fault
+	calls   map[string]int
+	webHost string
+	web     *http.Server
 }
 
 // New starts a cluster that ends with the test.

@@ -70,7 +70,6 @@ func (c *Cluster) masterLaunch(t *attempt) *pb.ContainerLaunchContextProto {
 // launch starts a container. What goes wrong is told as its end, as YARN does.
 func (c *Cluster) launch(k *container, l *pb.ContainerLaunchContextProto) {
 	k.state = started
-	c.launches++
 	if c.o.NoProcesses {
 		k.running = true
 		return
