@@ -1,8 +1,12 @@
 package storage
 
 import (
+	"context"
 	"fmt"
 	"testing"
+
+	"heddle/system"
+	"heddle/task"
 )
 
 // BenchmarkCount is what counting by key costs for each record: a get and a
@@ -82,4 +86,42 @@ func BenchmarkAll(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10000, "ns/entry")
+}
+
+// history is a system whose changelog holds a million records of 100,000 keys.
+type history struct{ system.System }
+
+const historyLength = 1_000_000
+
+func (history) Read(_ context.Context, _ string, _ int32, from, to int64, each func([]task.Message) error) (int64, error) {
+	batch := make([]task.Message, 0, 500)
+	for at := from; at < to; at++ {
+		batch = append(batch, task.Message{Offset: at, KeyBytes: fmt.Appendf(nil, "user-%08d", at*7919%100_000), ValueBytes: []byte("12345678")})
+		if len(batch) == cap(batch) || at+1 == to {
+			if err := each(batch); err != nil {
+				return at, err
+			}
+			batch = batch[:0]
+		}
+	}
+	return to, nil
+}
+
+func BenchmarkRestore(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		set, err := Open([]Spec{loggedSpec("counts")}, Options{
+			Outbox: func(string) (system.Outbox, error) { return &holder{}, nil },
+			Ends: func(context.Context, system.StreamID) ([]system.Ends, error) {
+				return []system.Ends{{Next: historyLength, Stable: historyLength}}, nil
+			},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := set.Restore(context.Background(), map[string]system.System{"kafka": history{}}, nil, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(historyLength*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
