@@ -105,14 +105,11 @@ func TestCaughtUpAcrossGaps(t *testing.T) {
 func TestGracefulStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 2)
-		var order []string
 		r.newTask = calls{
-			init:    func(ctx task.Context) error { order = append(order, "init "+ctx.TaskName()); return nil },
 			process: forward,
 			stop: func(ctx task.Context) error {
 				return ctx.Send(task.Output{Stream: "mem.out", RawValue: []byte("last of " + ctx.TaskName())})
 			},
-			close: func() error { return nil },
 		}.factory()
 		r.fill(0, "a", "b")
 		c, end := r.begin(t.Context())

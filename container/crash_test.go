@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -176,21 +177,27 @@ func TestCommitOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 1).store()
 		r.newTask = counting(1000)
+		var mu sync.Mutex
 		var order []string
+		note := func(s string) {
+			mu.Lock()
+			defer mu.Unlock()
+			order = append(order, s)
+		}
 		release := make(chan struct{})
 		r.checkpoints.wrote = func(_ string, c checkpoint.Checkpoint) {
-			order = append(order, "checkpoint "+c.Changelogs["counts"].Offset)
+			note("checkpoint " + c.Changelogs["counts"].Offset)
 		}
 		r.broker.SetFaults(memory.Faults{
 			Send: func(_ string, rec system.Record) error {
 				if rec.Stream == "log" {
-					order = append(order, "cached write to the changelog")
+					note("cached write to the changelog")
 				}
 				return nil
 			},
 			Ack: func(_ string, rec system.Record) error {
 				<-release
-				order = append(order, "acknowledged "+rec.Stream)
+				note("acknowledged " + rec.Stream)
 				return nil
 			},
 		})

@@ -59,6 +59,12 @@ func (m *master) Report(context.Context, coordinator.Report) (coordinator.Reply,
 	return m.reply, m.err
 }
 
+func (m *master) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reports
+}
+
 func (m *master) Next(ctx context.Context, after int64) ([]coordinator.Command, error) {
 	m.mu.Lock()
 	m.asked = append(m.asked, after)
@@ -112,13 +118,13 @@ func TestLinkReportsAndObeys(t *testing.T) {
 		m := newMaster()
 		to, wg := startLink(ctx, m)
 		time.Sleep(10500 * time.Millisecond)
-		if m.reports != 11 {
-			t.Errorf("%d reports in 10.5 s, want 11", m.reports)
+		if n := m.count(); n != 11 {
+			t.Errorf("%d reports in 10.5 s, want 11", n)
 		}
 		m.set(coordinator.Reply{Alive: true, NextReport: 5000}, nil)
 		time.Sleep(21 * time.Second)
-		if m.reports != 16 {
-			t.Errorf("%d reports, want 16: the application master asked for fewer", m.reports)
+		if n := m.count(); n != 16 {
+			t.Errorf("%d reports, want 16: the application master asked for fewer", n)
 		}
 		m.commands <- []coordinator.Command{{Seq: 3, Type: coordinator.CommandPause}, {Seq: 7, Type: coordinator.CommandResume}, {Seq: 5, Type: "dance"}}
 		synctest.Wait()
@@ -164,24 +170,24 @@ func TestLinkStopsAfterSilence(t *testing.T) {
 		defer cancel()
 		m := newMaster()
 		to, _ := startLink(ctx, m)
-		time.Sleep(10 * time.Second)
+		time.Sleep(10500 * time.Millisecond) // between two reports
 		m.set(coordinator.Reply{}, errors.New("connection refused"))
-		time.Sleep(29 * time.Second)
+		time.Sleep(28 * time.Second)
 		if got := to.all(); len(got) != 0 {
-			t.Errorf("after 29 s of silence told %v", got)
+			t.Errorf("after 28 s of silence told %v", got)
 		}
 		m.set(coordinator.Reply{Alive: true}, nil)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2300 * time.Millisecond)
 		m.set(coordinator.Reply{}, errors.New("connection refused"))
-		time.Sleep(29 * time.Second)
+		time.Sleep(28 * time.Second)
 		if got := to.all(); len(got) != 0 {
-			t.Errorf("after an answer and 29 s of silence told %v", got)
+			t.Errorf("after an answer and 28 s of silence told %v", got)
 		}
-		time.Sleep(3 * time.Second)
+		time.Sleep(4 * time.Second)
 		if got := to.all(); len(got) == 0 || got[0] != "stop" {
-			t.Errorf("after 31 s of silence told %v", got)
+			t.Errorf("after 32 s of silence told %v", got)
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(11 * time.Second)
 		if got := to.all(); got[len(got)-1] != "end" {
 			t.Errorf("after the grace told %v", got)
 		}
