@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"heddle/bench/steady"
+)
+
+// loop is what the flags say.
+type loop struct {
+	brokers    []string
+	in, out    string
+	partitions int // of in
+	records    int64
+	meter      *steady.Meter
+	failed     atomic.Pointer[error]
+}
+
+func main() {
+	var l loop
+	var o steady.Options
+	brokers := flag.String("brokers", "", "addresses, with commas")
+	flag.StringVar(&l.in, "in", "", "topic to read")
+	flag.StringVar(&l.out, "out", "", "topic to write")
+	flag.IntVar(&l.partitions, "partitions", 4, "partitions of the topic to read")
+	flag.Int64Var(&l.records, "records", 0, "how many records to read")
+	flag.StringVar(&o.Report, "report", "", "file for the report")
+	flag.StringVar(&o.Profile, "profile", "", "file for a CPU profile of the steady part")
+	flag.Parse()
+	l.brokers, o.Records = strings.Split(*brokers, ","), l.records
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := l.run(ctx, flag.Arg(0), o); err != nil {
+		fmt.Fprintln(os.Stderr, "bare:", err)
+		os.Exit(1)
+	}
+}
+
+func (l *loop) run(ctx context.Context, workload string, o steady.Options) error {
+	var err error
+	if l.meter, err = steady.New(o); err != nil {
+		return err
+	}
+	switch workload {
+	case "passthrough":
+		err = l.passThrough(ctx)
+	case "count":
+		err = l.count(ctx)
+	default:
+		err = errors.New("the workload is passthrough or count")
+	}
+	if err != nil {
+		return err
+	}
+	if e := l.failed.Load(); e != nil {
+		return fmt.Errorf("produce: %w", *e)
+	}
+	return l.meter.Write()
+}

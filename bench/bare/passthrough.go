@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"heddle/bench/steady"
+)
+
+// passThrough sends every record on from one goroutine.
+func (l *loop) passThrough(ctx context.Context) error {
+	client, err := kgo.NewClient(append(options(l.brokers...), reading(l.in, l.partitions))...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	delivered := func(_ *kgo.Record, err error) {
+		if err != nil {
+			l.failed.CompareAndSwap(nil, &err)
+		}
+	}
+	count := steady.Count{Meter: l.meter}
+	for left := l.records; left > 0; {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			count.One()
+			left--
+			client.Produce(ctx, &kgo.Record{Topic: l.out, Key: r.Key, Value: r.Value}, delivered)
+		})
+	}
+	count.Rest()
+	return client.Flush(ctx)
+}

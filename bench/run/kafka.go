@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"heddle/bench/input"
+)
+
+// broker is the Kafka that the benchmark runs on.
+type broker struct {
+	addresses []string
+	client    *kgo.Client
+	admin     *kadm.Client
+}
+
+func connect(ctx context.Context, addresses []string) (*broker, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(addresses...))
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := client.Ping(ctx); err != nil {
+		client.Close()
+		return nil, fmt.Errorf("kafka at %s (KAFKA_BOOTSTRAP_SERVERS) cannot be reached: %w", strings.Join(addresses, ","), err)
+	}
+	return &broker{addresses, client, kadm.NewClient(client)}, nil
+}
+
+func (k *broker) close() { k.client.Close() }
+
+func (k *broker) create(ctx context.Context, topic string, partitions int) error {
+	unlimited := "-1"
+	_, err := k.admin.CreateTopic(ctx, int32(partitions), 1, map[string]*string{"retention.ms": &unlimited, "retention.bytes": &unlimited}, topic)
+	if err != nil {
+		return fmt.Errorf("make topic %s: %w", topic, err)
+	}
+	// A topic is ready when each partition has a leader.
+	for {
+		if ends, err := k.admin.ListEndOffsets(ctx, topic); err == nil && ends.Error() == nil && len(ends[topic]) == partitions {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (k *broker) remove(ctx context.Context, topics ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	answers, err := k.admin.DeleteTopics(ctx, topics...)
+	if err == nil {
+		err = answers.Error()
+	}
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return nil
+	}
+	return err
+}
+
+// removeLike deletes the topics whose names hold a text.
+func (k *broker) removeLike(ctx context.Context, text string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	topics, err := k.admin.ListTopics(ctx)
+	if err != nil {
+		return fmt.Errorf("delete the benchmark's topics: %w", err)
+	}
+	var found []string
+	for name := range topics {
+		if strings.Contains(name, text) {
+			found = append(found, name)
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	if err := k.remove(ctx, found...); err != nil {
+		return fmt.Errorf("delete the benchmark's topics: %w", err)
+	}
+	return nil
+}
+
+// fill writes the input of a workload.
+func (k *broker) fill(ctx context.Context, topic, workload string, records int64) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.addresses...), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(20*time.Millisecond),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	if err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	delivered := func(_ *kgo.Record, err error) {
+		if err != nil {
+			cancel(err)
+		}
+	}
+	for i := range records {
+		if i%1000 == 0 && ctx.Err() != nil {
+			break
+		}
+		r := &kgo.Record{Key: input.AppendKey(nil, i)}
+		if workload == count {
+			r.Value = input.AppendEvent(nil, i)
+		} else {
+			r.Value = input.AppendValue(nil, i)
+		}
+		client.Produce(ctx, r, delivered)
+	}
+	if err := client.Flush(ctx); err != nil {
+		return fmt.Errorf("fill topic %s: %w", topic, context.Cause(ctx))
+	}
+	return nil
+}
+
+// readAll hands every record of a topic to each.
+func (k *broker) readAll(ctx context.Context, topic string, each func(*kgo.Record) error) error {
+	ends, err := k.admin.ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("read topic %s: %w", topic, err)
+	}
+	from := map[int32]kgo.Offset{}
+	end := map[int32]int64{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			from[o.Partition], end[o.Partition] = kgo.NewOffset().At(0), o.Offset
+		}
+	})
+	if len(from) == 0 {
+		return nil
+	}
+	// Nothing here is compacted within minutes nor written by transactions: the
+	// last record lies right before the end.
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.addresses...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
+	if err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	for len(end) > 0 {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return fmt.Errorf("read topic %s: %w", topic, err)
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			r := it.Next()
+			if err := each(r); err != nil {
+				return fmt.Errorf("topic %s, partition %d, offset %d: %w", topic, r.Partition, r.Offset, err)
+			}
+			if r.Offset+1 >= end[r.Partition] {
+				delete(end, r.Partition)
+			}
+		}
+	}
+	return nil
+}

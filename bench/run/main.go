@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// settings are the command line.
+type settings struct {
+	workloads     []string
+	records       int64
+	partitions    []int
+	outPartitions int
+	runs          int
+	json          bool
+	save          string
+	profiles      string
+	config        []string
+	brokers       []string
+	programs      string // folder of run-job, tasks and bare
+	files         string // folder of the properties files
+	check         bool   // the command line alone
+}
+
+const (
+	passThrough = "passthrough"
+	count       = "count"
+)
+
+const help = `usage: bin/bench.sh [passthrough|count] [options]
+
+Runs a job of Heddle and a bare loop over the same Kafka client in turn, on a real Kafka, and
+prints records a second, CPU seconds per million records and peak memory of both processes.
+Without a name, both workloads run. What came out is counted exactly.
+
+  passthrough  bytes in, the same bytes out (100-byte values, 13-byte keys)
+  count        JSON events (97 bytes) counted by key (10,000 users) in a store with a changelog,
+               commits each second
+
+options:
+  --records N        records in the input (default 2000000)
+  --partitions P     partitions of the input, one task each; several with commas, such as 4,1000,
+                     one line each (default 4)
+  --out-partitions P partitions of pass-through's output (default 4)
+  --runs R           runs of each side; the medians are printed (default 3)
+  --config KEY=VALUE a setting of the jobs, such as job.factory.class=process; may be repeated
+  --json             one JSON object a line and nothing else on stdout
+  --save FILE        append the results to FILE as Markdown
+  --profiles DIR     write a CPU profile of each run's steady part there
+
+environment: KAFKA_BOOTSTRAP_SERVERS, the Kafka to use; without it one is started on free ports in a
+  temporary folder (bin/grid.sh) and stopped at the end
+
+exit codes: 0 done, 1 failed or records lost, 2 wrong usage, 3 Kafka or Java is missing
+
+example:
+  bin/bench.sh passthrough --partitions 4,1000 --runs 5
+`
+
+func main() {
+	s, err := parse(os.Args[1:], os.Getenv)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(help)
+		return
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "bench: %v; bin/bench.sh --help lists the options\n", err)
+		os.Exit(2)
+	case s.check:
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, s, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string, getenv func(string) string) (settings, error) {
+	s := settings{programs: getenv("HEDDLE_BENCH_PROGRAMS"), files: getenv("HEDDLE_BENCH_FILES")}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Int64Var(&s.records, "records", 2_000_000, "")
+	flags.IntVar(&s.outPartitions, "out-partitions", 4, "")
+	flags.IntVar(&s.runs, "runs", 3, "")
+	flags.BoolVar(&s.json, "json", false, "")
+	flags.StringVar(&s.save, "save", "", "")
+	flags.StringVar(&s.profiles, "profiles", "", "")
+	flags.Func("config", "", func(v string) error {
+		if !strings.Contains(v, "=") {
+			return errors.New("it is not KEY=VALUE")
+		}
+		s.config = append(s.config, v)
+		return nil
+	})
+	flags.BoolVar(&s.check, "check-usage", false, "")
+	partitions := flags.String("partitions", "4", "")
+	for len(args) > 0 {
+		if err := flags.Parse(args); err != nil {
+			return s, err
+		}
+		if args = flags.Args(); len(args) > 0 {
+			s.workloads = append(s.workloads, args[0])
+			args = args[1:]
+		}
+	}
+	for _, w := range s.workloads {
+		if w != passThrough && w != count {
+			return s, fmt.Errorf("there is no workload %q", w)
+		}
+	}
+	if len(s.workloads) == 0 {
+		s.workloads = []string{passThrough, count}
+	}
+	for p := range strings.SplitSeq(*partitions, ",") {
+		n, err := strconv.Atoi(p)
+		if err != nil || n < 1 {
+			return s, fmt.Errorf("--partitions: %q is no number of partitions", p)
+		}
+		s.partitions = append(s.partitions, n)
+	}
+	switch {
+	case s.records < 1000:
+		return s, fmt.Errorf("--records: %d are too few to measure with; 1000 are the least", s.records)
+	case s.runs < 1 || s.outPartitions < 1:
+		return s, errors.New("--runs and --out-partitions are at least 1")
+	case s.programs == "" || s.files == "":
+		return s, errors.New("HEDDLE_BENCH_PROGRAMS and HEDDLE_BENCH_FILES are not set: this program is run by bin/bench.sh")
+	}
+	s.brokers = strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
+	if s.brokers[0] == "" {
+		return s, errors.New("KAFKA_BOOTSTRAP_SERVERS is not set")
+	}
+	return s, nil
+}
+
+// run runs all workloads.
+func run(ctx context.Context, s settings, stdout, stderr io.Writer) (err error) {
+	k, err := connect(ctx, s.brokers)
+	if err != nil {
+		return err
+	}
+	defer k.close()
+	work, err := os.MkdirTemp("", "heddle-bench-")
+	if err != nil {
+		return fmt.Errorf("temporary folder: %w", err)
+	}
+	defer os.RemoveAll(work)
+	if s.profiles != "" {
+		if err := os.MkdirAll(s.profiles, 0o755); err != nil {
+			return fmt.Errorf("--profiles: %w", err)
+		}
+	}
+	b := &bench{s: s, kafka: k, work: work, stamp: time.Now().UTC().Format("20060102-150405"), say: stderr}
+	defer func() { err = errors.Join(err, b.cleanUp(context.WithoutCancel(ctx))) }()
+	var all []summary
+	for _, w := range s.workloads {
+		for _, p := range s.partitions {
+			pairs, err := b.workload(ctx, w, p)
+			if err != nil {
+				return fmt.Errorf("%s with %d partitions: %w", w, p, err)
+			}
+			sum := summarize(w, p, s.records, pairs)
+			all = append(all, sum)
+			if s.json {
+				if err := json.NewEncoder(stdout).Encode(sum); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if !s.json {
+		if _, err := io.WriteString(stdout, table(all)); err != nil {
+			return err
+		}
+	}
+	if s.save != "" {
+		return save(s.save, markdown(all, machine(), time.Now()))
+	}
+	return nil
+}
+
+func save(file, text string) error {
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("--save: %w", err)
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+// bench is one call of the command.
+type bench struct {
+	s     settings
+	kafka *broker
+	work  string
+	stamp string
+	say   io.Writer
+	made  []string // topics to delete
+	n     int
+}
+
+// workload runs both sides in turn over one input.
+func (b *bench) workload(ctx context.Context, w string, partitions int) ([]pair, error) {
+	in := fmt.Sprintf("bench-%s-%s-%d", b.stamp, w, partitions)
+	if err := b.topic(ctx, in, partitions); err != nil {
+		return nil, err
+	}
+	defer b.forget(context.WithoutCancel(ctx), in)
+	fmt.Fprintf(b.say, "bench: %s: writing %d records to %d partitions\n", w, b.s.records, partitions)
+	if err := b.kafka.fill(ctx, in, w, b.s.records); err != nil {
+		return nil, err
+	}
+	var pairs []pair
+	for i := range b.s.runs {
+		var p pair
+		var err error
+		if p.heddle, err = b.one(ctx, w, in, partitions, i, b.heddle); err != nil {
+			return nil, fmt.Errorf("heddle: %w", err)
+		}
+		if p.bare, err = b.one(ctx, w, in, partitions, i, b.bare); err != nil {
+			return nil, fmt.Errorf("bare loop: %w", err)
+		}
+		fmt.Fprintf(b.say, "bench: %s run %d of %d: heddle %.0f/s, %.2f CPU s per million; bare %.0f/s, %.2f\n",
+			w, i+1, b.s.runs, p.heddle.rate(), p.heddle.cpu(), p.bare.rate(), p.bare.cpu())
+		pairs = append(pairs, p)
+	}
+	return pairs, nil
+}
+
+// side runs one process over the input.
+type side func(ctx context.Context, o order) (output string, err error)
+
+// order is what a side is told.
+type order struct {
+	workload, in  string
+	partitions    int
+	name          string // of this run
+	report        string
+	profile       string
+	log           string
+	createdOutput string // pass-through's output
+}
+
+// one runs a side once and checks what it did.
+func (b *bench) one(ctx context.Context, w, in string, partitions, i int, do side) (result, error) {
+	b.n++
+	name := fmt.Sprintf("bench-%s-%d", b.stamp, b.n)
+	o := order{
+		workload: w, in: in, partitions: partitions, name: name,
+		report: filepath.Join(b.work, name+".json"), log: filepath.Join(b.work, name+".log"),
+	}
+	outPartitions := b.s.outPartitions
+	if w == count {
+		outPartitions = partitions // the changelog's
+	}
+	o.createdOutput = name + "-out"
+	if err := b.topic(ctx, o.createdOutput, outPartitions); err != nil {
+		return result{}, err
+	}
+	if b.s.profiles != "" {
+		o.profile = filepath.Join(b.s.profiles, fmt.Sprintf("%s-%d-run%d-%s.prof", w, partitions, i+1, []string{"bare", "heddle"}[b.n%2]))
+	}
+	defer b.forget(context.WithoutCancel(ctx), o.createdOutput)
+	started := time.Now()
+	output, err := do(ctx, o)
+	if err != nil {
+		return result{}, err
+	}
+	r, err := readResult(o.report, b.s.records, time.Since(started))
+	if err != nil {
+		return result{}, err
+	}
+	r.written, err = b.kafka.check(ctx, w, output, b.s.records)
+	return r, err
+}
+
+func (b *bench) topic(ctx context.Context, name string, partitions int) error {
+	b.made = append(b.made, name)
+	return b.kafka.create(ctx, name, partitions)
+}
+
+// forget deletes topics; what could not be deleted is left for cleanUp.
+func (b *bench) forget(ctx context.Context, names ...string) {
+	if b.kafka.remove(ctx, names...) == nil {
+		b.made = slices.DeleteFunc(b.made, func(n string) bool { return slices.Contains(names, n) })
+	}
+}
+
+// cleanUp deletes what is left, and the jobs' own topics.
+func (b *bench) cleanUp(ctx context.Context) error {
+	return b.kafka.removeLike(ctx, b.stamp)
+}
