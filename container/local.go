@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"heddle/config"
 	"heddle/container/events"
@@ -131,6 +132,11 @@ func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factor
 			return err
 		}
 		containers = append(containers, made)
+		stop, err := startReporters(c, systems, m, "", time.Now, log)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	return j.runAll(ctx, containers)
 }

@@ -278,3 +278,44 @@ func TestProgramAnswers(t *testing.T) {
 		}
 	}
 }
+
+// A snapshot reporter writes the registries of the container and of its tasks
+// at the end, too.
+func TestMetricsGoToTheirStream(t *testing.T) {
+	j := newEmbeddedJob(t, map[string]string{
+		"metrics.reporters": "snap", "metrics.reporter.snap.class": "org.apache.samza.metrics.reporter.MetricsSnapshotReporterFactory",
+		"metrics.reporter.snap.stream": "kafka.metrics",
+		"streams.metrics.samza.system": "kafka", "streams.metrics.samza.msg.serde": "json",
+	})
+	j.create("in", 1)
+	j.create("metrics", 1)
+	j.produce("in", system.Record{Value: []byte("x")}, system.Record{Value: []byte("y")})
+	if code, stdout, stderr := j.run(Tasks{"t": calls{}.factory()}, nil, "--until-caught-up"); code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	got := map[string]float64{}
+	for _, m := range j.read("metrics") {
+		var v struct {
+			Header struct {
+				Source  string `json:"source"`
+				JobName string `json:"job-name"`
+			} `json:"header"`
+			Metrics map[string]map[string]any `json:"metrics"`
+		}
+		if err := json.Unmarshal(m.ValueBytes, &v); err != nil {
+			t.Fatal(err)
+		}
+		if v.Header.JobName != "local" {
+			t.Errorf("header %+v", v.Header)
+		}
+		if n, ok := v.Metrics[taskMetrics]["messages-actually-processed"].(float64); ok {
+			got[v.Header.Source] = n
+		}
+		if n, ok := v.Metrics[containerMetrics]["process-envelopes"].(float64); ok {
+			got[v.Header.Source] = n
+		}
+	}
+	if got["TaskName-Partition 0"] != 2 || got["samza-container-0"] != 2 {
+		t.Errorf("reported: %v", got)
+	}
+}

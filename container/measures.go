@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"heddle/config"
-	"heddle/internal/launch"
 	"heddle/metrics"
 	"heddle/system"
 	"heddle/task"
@@ -82,7 +81,7 @@ func (m *measures) snapshot() map[string]map[string]any {
 
 // startReporters runs what metrics.reporters names; the function ends it with
 // a last report.
-func startReporters(c config.Config, systems Systems, m *measures, p *program, log *slog.Logger) (stop func(), err error) {
+func startReporters(c config.Config, systems Systems, m *measures, execution string, now func() time.Time, log *slog.Logger) (stop func(), err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	var closers []func() error
@@ -94,7 +93,7 @@ func startReporters(c config.Config, systems Systems, m *measures, p *program, l
 		}
 	}
 	for _, name := range config.MetricsReporters.Of(c) {
-		r, closer, err := newReporter(c, name, systems, p, log)
+		r, closer, err := newReporter(c, name, systems, m.header(c, execution, now()), log)
 		if err != nil {
 			stop()
 			return nil, err
@@ -110,7 +109,16 @@ func startReporters(c config.Config, systems Systems, m *measures, p *program, l
 	return stop, nil
 }
 
-func newReporter(c config.Config, name string, systems Systems, p *program, log *slog.Logger) (*metrics.Reporter, func() error, error) {
+// header is what every message of the container's reports begins with.
+func (m *measures) header(c config.Config, execution string, now time.Time) metrics.Header {
+	host, _ := os.Hostname()
+	return metrics.Header{
+		JobName: config.JobName.Of(c), JobID: config.JobID.Of(c), ContainerName: m.own.Source(),
+		ExecEnvContainerID: execution, Host: host, ResetTime: now,
+	}
+}
+
+func newReporter(c config.Config, name string, systems Systems, header metrics.Header, log *slog.Logger) (*metrics.Reporter, func() error, error) {
 	class, err := config.MetricsReporterClass.Get(c, name)
 	if err != nil {
 		return nil, nil, err
@@ -119,14 +127,7 @@ func newReporter(c config.Config, name string, systems Systems, p *program, log 
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", config.MetricsReporterClass.Name(name), err)
 	}
-	host, _ := os.Hostname()
-	r := &metrics.Reporter{
-		Header: metrics.Header{
-			JobName: config.JobName.Of(c), JobID: config.JobID.Of(c), ContainerName: "samza-container-" + p.getenv(launch.EnvContainerID),
-			ExecEnvContainerID: p.getenv(launch.EnvExecutionID), Host: host, ResetTime: p.now(),
-		},
-		Interval: config.MetricsReporterInterval.Of(c, name), Logger: log, Now: p.now,
-	}
+	r := &metrics.Reporter{Header: header, Interval: config.MetricsReporterInterval.Of(c, name), Logger: log}
 	if skip := config.MetricsReporterBlacklist.Of(c, name); skip != "" {
 		if r.Skip, err = metrics.SkipPattern(skip); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", config.MetricsReporterBlacklist.Name(name), err)
@@ -163,9 +164,17 @@ func newReporter(c config.Config, name string, systems Systems, p *program, log 
 		return nil, nil, fmt.Errorf("%s: %w", key, err)
 	}
 	topic := config.Physical(c, stream.System, stream.Stream).Stream
+	// Without a serde Samza writes its second format.
+	of, err := config.Stream(c, stream.System, topic)
+	if err != nil {
+		return nil, nil, err
+	}
+	if of.MsgSerde == "" {
+		r.Format = metrics.V2
+	}
 	r.Send = func(ctx context.Context, messages [][]byte) error {
 		for _, m := range messages {
-			if err := out.Send(system.Record{Stream: topic, PartitionKey: host, Value: m}); err != nil {
+			if err := out.Send(system.Record{Stream: topic, PartitionKey: header.Host, Value: m}); err != nil {
 				return err
 			}
 		}

@@ -190,7 +190,7 @@ func (j *process) run(ctx, starting context.Context, p *program, model jobmodel.
 	defer endHard(nil)
 	stopLink := j.tie(hard, endHard, c, client, made, m, monitored)
 	defer stopLink()
-	stopReporters, err := startReporters(c, systems, m, p, j.log)
+	stopReporters, err := startReporters(c, systems, m, p.getenv(launch.EnvExecutionID), p.now, j.log)
 	if err != nil {
 		return err
 	}
