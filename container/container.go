@@ -154,6 +154,9 @@ func (c *Container) Run(ctx context.Context) (err error) {
 		c.events.Event(c.progress())
 	} else if c.begun.Err() != nil && c.hard.Err() == nil {
 		// Told to stop before anything was processed.
+		if !errors.Is(err, context.Canceled) {
+			c.log.Warn("the start failed, but it was told to stop already", "error", err)
+		}
 		err = nil
 	}
 	err = c.shut(err)

@@ -34,6 +34,12 @@ type Console struct {
 	stop     chan struct{}
 	stopped  sync.WaitGroup
 
+	// waiting are the events since the last beat. Its lock is held for moments
+	// only: a terminal that does not take output (Ctrl-S) must not hold up the
+	// job.
+	waitingMu sync.Mutex
+	waiting   []events.Event
+
 	mu     sync.Mutex
 	digest *digest
 	status string // what stands in the last line of the terminal
@@ -93,14 +99,32 @@ func (c *Console) run() {
 
 // Event takes an event in. It is shown at the next beat.
 func (c *Console) Event(e events.Event) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.digest.add(e)
+	c.waitingMu.Lock()
+	defer c.waitingMu.Unlock()
+	if len(c.waiting) < waitingMost {
+		c.waiting = append(c.waiting, e)
+	}
+}
+
+// waitingMost bounds the events that wait while nothing can be shown; what
+// comes beyond is not shown.
+const waitingMost = 10_000
+
+// take needs c.mu. It hands the waiting events to the digest.
+func (c *Console) take() {
+	c.waitingMu.Lock()
+	waiting := c.waiting
+	c.waiting = nil
+	c.waitingMu.Unlock()
+	for _, e := range waiting {
+		c.digest.add(e)
+	}
 }
 
 // flush needs c.mu. It writes what there is to say.
 func (c *Console) flush() {
 	now := c.now()
+	c.take()
 	for _, l := range c.digest.lines(now, false) {
 		c.write(now, l)
 	}
@@ -165,6 +189,7 @@ func (c *Console) End(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
+	c.take()
 	for _, l := range c.digest.lines(now, true) {
 		c.write(now, l)
 	}
