@@ -108,6 +108,7 @@ func bareClient(b *testing.B, addr string, consume bool) *kgo.Client {
 	}
 	opts = append(opts, prod.opts...)
 	opts = append(opts, cons.opts...)
+	opts = append(opts, kgo.FetchMaxWait(cons.fetchWait), kgo.FetchMaxBytes(cons.fetchMaxBytes), kgo.FetchMaxPartitionBytes(cons.maxPartitionBytes))
 	if consume {
 		ps := map[int32]kgo.Offset{}
 		for p := range int32(benchPartitions) {

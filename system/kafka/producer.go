@@ -43,7 +43,7 @@ func (s *System) Producer() (system.Producer, error) {
 		return &producerHandle{p: p}, nil
 	}
 	set := s.sides[producerSide].settings
-	l, err := s.connect(producerSide, kgo.RecordPartitioner(chooser{set.stickyBytes}), kgo.ProducerOnDataLossDetected(func(topic string, partition int32) {
+	l, err := s.connect("producer", producerSide, kgo.RecordPartitioner(chooser{set.stickyBytes}), kgo.ProducerOnDataLossDetected(func(topic string, partition int32) {
 		s.log.Warn("Kafka lost records that it had acknowledged (an unclean choice of a leader?)", "topic", topic, "partition", partition)
 	}))
 	if err != nil {

@@ -51,7 +51,7 @@ func (s *System) read(ctx context.Context, l *link, stream string, partition int
 	// The fetch ahead must not outlive this call.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := newFetcher(s, l, stream, partition)
+	f := newFetcher(s, l, src)
 	next := f.ahead(ctx, from)
 	for {
 		a := <-next
@@ -77,7 +77,7 @@ func (s *System) read(ctx context.Context, l *link, stream string, partition int
 		if a.next < to {
 			next = f.ahead(ctx, a.next)
 		}
-		if ms := messagesBefore(src, a.records, to); len(ms) > 0 {
+		if ms := before(a.messages, to); len(ms) > 0 {
 			if err := each(ms); err != nil {
 				return from, err
 			}
@@ -99,44 +99,21 @@ func (s *System) endsOf(ctx context.Context, stream string, partition int32) (sy
 	return ends[partition], nil
 }
 
-// messagesBefore makes messages of the records whose offsets are below to.
-func messagesBefore(src *task.Source, records []*kgo.Record, to int64) []task.Message {
-	n := len(records)
-	for n > 0 && records[n-1].Offset >= to {
+// before is what of the messages lies before the offset.
+func before(ms []task.Message, to int64) []task.Message {
+	n := len(ms)
+	for n > 0 && ms[n-1].Offset >= to {
 		n--
 	}
-	ms, _ := appendMessages(make([]task.Message, 0, n), src, records[:n])
-	return ms
-}
-
-// appendMessages turns records into messages, without control records, and sums
-// up the bytes of keys and values.
-func appendMessages(ms []task.Message, src *task.Source, records []*kgo.Record) ([]task.Message, int) {
-	bytes := 0
-	for _, r := range records {
-		if r.Attrs.IsControl() {
-			continue
-		}
-		bytes += len(r.Key) + len(r.Value)
-		m := task.Message{Source: src, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), KeyBytes: r.Key, ValueBytes: r.Value}
-		if len(r.Headers) > 0 {
-			m.Headers = make([]task.Header, len(r.Headers))
-			for i, h := range r.Headers {
-				m.Headers[i] = task.Header{Key: h.Key, Value: h.Value}
-			}
-		}
-		ms = append(ms, m)
-	}
-	return ms, bytes
+	return ms[:n:n]
 }
 
 // fetcher fetches from one partition's leader.
 type fetcher struct {
-	s         *System
-	client    *kgo.Client
-	topic     string
-	partition int32
-	codec     kgo.Decompressor
+	s      *System
+	client *kgo.Client
+	src    *task.Source
+	reader batchReader
 
 	id     [16]byte
 	leader int32
@@ -144,16 +121,16 @@ type fetcher struct {
 	epoch  int32
 }
 
-func newFetcher(s *System, l *link, topic string, partition int32) *fetcher {
-	return &fetcher{s: s, client: l.client, topic: topic, partition: partition, codec: kgo.DefaultDecompressor()}
+func newFetcher(s *System, l *link, src *task.Source) *fetcher {
+	set := s.sides[consumerSide].settings
+	return &fetcher{s: s, client: l.client, src: src,
+		reader: batchReader{committed: set.isolation == 1, checkCRC: !set.noCRC, codec: kgo.DefaultDecompressor()}}
 }
 
 // answer is what one fetch brought.
 type answer struct {
-	records []*kgo.Record
-	next    int64 // where reading goes on
-	end     int64 // the partition's end (high watermark)
-	err     error
+	decoded
+	err error
 }
 
 // ahead starts a fetch and hands its answer over. Only one runs at a time.
@@ -192,18 +169,6 @@ func (f *fetcher) fetch(ctx context.Context, from int64) answer {
 	}
 }
 
-// passing tells failures that a new try may not meet: of the network, and
-// Kafka's passing ones.
-func passing(err error) bool {
-	var k *kerr.Error
-	if errors.As(err, &k) {
-		return k.Retriable
-	}
-	return !errors.Is(err, kgo.ErrClientClosed) && !errors.Is(err, errBadBatch)
-}
-
-var errBadBatch = errors.New("a batch of records cannot be read")
-
 // once makes one fetch. With nothing new there it takes up to wait.
 func (f *fetcher) once(ctx context.Context, from int64, wait time.Duration) answer {
 	if !f.known {
@@ -220,9 +185,9 @@ func (f *fetcher) once(ctx context.Context, from int64, wait time.Duration) answ
 	req.Rack = set.rackID
 	req.SessionEpoch = -1 // no session
 	t := kmsg.NewFetchRequestTopic()
-	t.Topic, t.TopicID = f.topic, f.id
+	t.Topic, t.TopicID = f.src.Stream, f.id
 	p := kmsg.NewFetchRequestTopicPartition()
-	p.Partition, p.FetchOffset, p.CurrentLeaderEpoch = f.partition, from, f.epoch
+	p.Partition, p.FetchOffset, p.CurrentLeaderEpoch = f.src.Partition, from, f.epoch
 	p.PartitionMaxBytes = max(set.maxPartitionBytes, 4<<20)
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
@@ -240,29 +205,20 @@ func (f *fetcher) once(ctx context.Context, from int64, wait time.Duration) answ
 	}
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
 		// A broker may leave out a partition of which there is nothing to say.
-		return answer{next: from}
+		return answer{decoded: decoded{next: from}}
 	}
 	rp := &resp.Topics[0].Partitions[0]
 	if err := kerr.ErrorForCode(rp.ErrorCode); err != nil {
 		return answer{err: err}
 	}
-	level := kgo.ReadUncommitted()
-	if set.isolation == 1 {
-		level = kgo.ReadCommitted()
-	}
-	fp, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
-		Offset: from, IsolationLevel: level, Topic: f.topic, Partition: f.partition,
-	}, rp, f.codec, nil)
-	if fp.Err != nil && len(fp.Records) == 0 {
-		return answer{err: fmt.Errorf("%w: %w", errBadBatch, fp.Err)}
-	}
-	return answer{records: fp.Records, next: next, end: fp.HighWatermark}
+	d, err := f.reader.read(f.src, rp.RecordBatches, from, rp.AbortedTransactions)
+	return answer{d, err}
 }
 
 func (f *fetcher) findLeader(ctx context.Context) error {
 	req := kmsg.NewPtrMetadataRequest()
 	t := kmsg.NewMetadataRequestTopic()
-	t.Topic = kmsg.StringPtr(f.topic)
+	t.Topic = kmsg.StringPtr(f.src.Stream)
 	req.Topics = append(req.Topics, t)
 	resp, err := req.RequestWith(ctx, f.client)
 	if err != nil {
@@ -275,7 +231,7 @@ func (f *fetcher) findLeader(ctx context.Context) error {
 		return err
 	}
 	for _, p := range resp.Topics[0].Partitions {
-		if p.Partition != f.partition {
+		if p.Partition != f.src.Partition {
 			continue
 		}
 		if err := kerr.ErrorForCode(p.ErrorCode); err != nil && p.Leader < 0 {

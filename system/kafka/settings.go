@@ -87,8 +87,13 @@ type settings struct {
 	opts []kgo.Opt
 	// isolation is 1 for read_committed.
 	isolation int8
-	// maxPartitionBytes bounds what one fetch brings for one partition.
-	maxPartitionBytes int32
+	// A fetch brings at least fetchMinBytes, or what there is after fetchWait; at
+	// most fetchMaxBytes, and maxPartitionBytes of each partition. One batch
+	// comes even if it is larger.
+	fetchMinBytes, fetchMaxBytes, maxPartitionBytes int32
+	fetchWait                                       time.Duration
+	// noCRC says that checksums are not looked at.
+	noCRC bool
 	// maxRecordBytes bounds a record's keys, values and headers with their
 	// framing.
 	maxRecordBytes int32
@@ -145,10 +150,7 @@ func settingsOf(c config.Config, system string, s side) (settings, error) {
 	backoff, _ := r.millis("retry.backoff.ms", 0)
 	longest, _ := r.millis("retry.backoff.max.ms", 0)
 	add(kgo.RetryBackoffFn(retryBackoff(backoff, longest)))
-	if v, ok := r.text("client.rack"); ok {
-		out.rackID = v
-		add(kgo.Rack(v))
-	}
+	out.rackID, _ = r.text("client.rack")
 
 	switch s {
 	case consumerSide:
@@ -166,14 +168,13 @@ func settingsOf(c config.Config, system string, s side) (settings, error) {
 }
 
 func (r *settingReader) consumer(out *settings, add func(...kgo.Opt)) {
+	out.fetchMinBytes = 1
 	if v, ok := r.number("fetch.min.bytes", 0, math.MaxInt32); ok {
-		add(kgo.FetchMinBytes(int32(max(v, 1))))
+		out.fetchMinBytes = int32(max(v, 1))
 	}
+	out.fetchWait = 500 * time.Millisecond
 	if v, ok := r.millis("fetch.max.wait.ms", 0); ok {
-		add(kgo.FetchMaxWait(v))
-	} else {
-		// Java's; the client's own would be 5 s.
-		add(kgo.FetchMaxWait(500 * time.Millisecond))
+		out.fetchWait = min(v, time.Minute)
 	}
 	out.maxPartitionBytes = 1 << 20
 	// The newer of the two spellings wins.
@@ -183,21 +184,20 @@ func (r *settingReader) consumer(out *settings, add func(...kgo.Opt)) {
 	if v, ok := r.number("max.partition.fetch.bytes", 1, math.MaxInt32); ok {
 		out.maxPartitionBytes = int32(v)
 	}
-	maxBytes := int32(50 << 20)
+	out.fetchMaxBytes = 50 << 20
 	if v, ok := r.number("fetch.max.bytes", 1, math.MaxInt32); ok {
-		maxBytes = int32(v)
+		out.fetchMaxBytes = int32(v)
 	}
-	out.maxPartitionBytes = min(out.maxPartitionBytes, maxBytes)
+	out.maxPartitionBytes = min(out.maxPartitionBytes, out.fetchMaxBytes)
 	// A response may be larger than asked for by one batch, which must be let in.
-	read := min(int64(maxBytes)+int64(out.maxPartitionBytes)+(100<<20), 1<<30)
-	add(kgo.FetchMaxPartitionBytes(out.maxPartitionBytes), kgo.FetchMaxBytes(maxBytes), kgo.BrokerMaxReadBytes(int32(read)))
+	read := min(int64(out.fetchMaxBytes)+int64(out.maxPartitionBytes)+(100<<20), 1<<30)
+	add(kgo.BrokerMaxReadBytes(int32(read)))
 
 	if v, ok := r.oneOf("isolation.level", "read_uncommitted", "read_committed"); ok && v == "read_committed" {
 		out.isolation = 1
-		add(kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	}
 	if v, ok := r.oneOf("check.crcs", "true", "false"); ok && v == "false" {
-		add(kgo.DisableFetchCRCValidation())
+		out.noCRC = true
 	}
 	if v, ok := r.millis("request.timeout.ms", time.Millisecond); ok {
 		add(kgo.RequestTimeoutOverhead(clamp(v, 100*time.Millisecond, 15*time.Minute)))

@@ -3,6 +3,7 @@ package kafka
 import (
 	"errors"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -28,28 +29,36 @@ func clientOf(t *testing.T, s side, m map[string]string) *kgo.Client {
 }
 
 func TestConsumerSettings(t *testing.T) {
+	basic, err := settingsOf(config.New(nil), "k", consumerSide)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		key, value string
-		option     any
-		want       any
+		change     func(*settings)
 	}{
-		{"", "", kgo.FetchMaxWait, 500 * time.Millisecond},
-		{"", "", kgo.FetchMaxBytes, int32(50 << 20)},
-		{"", "", kgo.FetchMaxPartitionBytes, int32(1 << 20)},
-		{"fetch.min.bytes", "7", kgo.FetchMinBytes, int32(7)},
-		{"fetch.max.bytes", "100000", kgo.FetchMaxBytes, int32(100000)},
-		{"fetch.max.bytes", "100000", kgo.FetchMaxPartitionBytes, int32(100000)},
-		{"fetch.max.wait.ms", "50", kgo.FetchMaxWait, 50 * time.Millisecond},
-		{"max.partition.fetch.bytes", "12345", kgo.FetchMaxPartitionBytes, int32(12345)},
-		{"fetch.message.max.bytes", "54321", kgo.FetchMaxPartitionBytes, int32(54321)},
-		{"client.rack", "r1", kgo.Rack, "r1"},
-		{"connections.max.idle.ms", "60000", kgo.ConnIdleTimeout, time.Minute},
-		{"isolation.level", "read_committed", kgo.FetchIsolationLevel, int8(1)},
-		{"isolation.level", "READ_UNCOMMITTED", kgo.FetchIsolationLevel, int8(0)},
+		{"", "", func(s *settings) {
+			s.fetchWait, s.fetchMinBytes, s.fetchMaxBytes, s.maxPartitionBytes = 500*time.Millisecond, 1, 50<<20, 1<<20
+		}},
+		{"fetch.min.bytes", "7", func(s *settings) { s.fetchMinBytes = 7 }},
+		{"fetch.max.bytes", "100000", func(s *settings) { s.fetchMaxBytes, s.maxPartitionBytes = 100000, 100000 }},
+		{"fetch.max.wait.ms", "50", func(s *settings) { s.fetchWait = 50 * time.Millisecond }},
+		{"max.partition.fetch.bytes", "12345", func(s *settings) { s.maxPartitionBytes = 12345 }},
+		{"fetch.message.max.bytes", "54321", func(s *settings) { s.maxPartitionBytes = 54321 }},
+		{"client.rack", "r1", func(s *settings) { s.rackID = "r1" }},
+		{"check.crcs", "false", func(s *settings) { s.noCRC = true }},
+		{"isolation.level", "read_committed", func(s *settings) { s.isolation = 1 }},
+		{"isolation.level", "READ_UNCOMMITTED", func(*settings) {}},
 	} {
-		cl := clientOf(t, consumerSide, map[string]string{"systems.k.consumer." + tt.key: tt.value})
-		if got := cl.OptValue(tt.option); got != tt.want {
-			t.Errorf("%s=%s: %v, want %v", tt.key, tt.value, got, tt.want)
+		got, err := settingsOf(config.New(map[string]string{"systems.k.consumer." + tt.key: tt.value}), "k", consumerSide)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := basic
+		tt.change(&want)
+		got.opts, want.opts = nil, nil
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s=%s: %+v, want %+v", tt.key, tt.value, got, want)
 		}
 	}
 }

@@ -54,6 +54,7 @@ type System struct {
 	producer *producer
 	users    int // open handles of producer
 	links    []*link
+	readers  map[*consumer]struct{}
 }
 
 // half is what a side's keys say.
@@ -127,9 +128,12 @@ func (s *System) Addresses(ctx context.Context) ([]string, error) {
 func (s *System) Close() error {
 	s.cancel()
 	s.mu.Lock()
-	links, broker := s.links, s.broker
-	s.closed, s.links, s.broker = true, nil, nil
+	links, broker, readers := s.links, s.broker, s.readers
+	s.closed, s.links, s.broker, s.readers = true, nil, nil, nil
 	s.mu.Unlock()
+	for c := range readers {
+		_ = c.Close() // it cannot fail
+	}
 	for _, l := range links {
 		l.client.Close()
 	}
@@ -173,19 +177,12 @@ type link struct {
 	reached bool
 }
 
-// connect makes a client. It does not dial yet.
-func (s *System) connect(sd side, extra ...kgo.Opt) (*link, error) {
+// connect makes a client; kind is for its id. It does not dial yet.
+func (s *System) connect(kind string, sd side, extra ...kgo.Opt) (*link, error) {
 	h := s.sides[sd]
 	sec, err := securityOf(s.conf, s.name, sd)
 	if err != nil {
 		return nil, err
-	}
-	kind := "admin_consumer"
-	switch {
-	case sd == producerSide:
-		kind = "producer"
-	case len(extra) > 0:
-		kind = "consumer"
 	}
 	id := cmp.Or(s.o.ClientID, clientID(kind, s.o.JobName, s.o.JobID))
 	opts := []kgo.Opt{
@@ -237,7 +234,7 @@ func (s *System) ask(ctx context.Context) (*link, error) {
 	l := s.asking
 	s.mu.Unlock()
 	if l == nil {
-		made, err := s.connect(consumerSide)
+		made, err := s.connect("admin_consumer", consumerSide)
 		if err != nil {
 			return nil, err
 		}
