@@ -93,13 +93,29 @@ func (h *HDFS) Put(ctx context.Context, name string, content io.Reader, mode fs.
 	return h.Stat(ctx, name)
 }
 
+// Blocks of the files that are written here, and how long the NameNode may take
+// to hear of them.
+const (
+	// oneBlock is more than a package has. The client of HDFS loses a file's last
+	// block when the NameNode has not heard of the one before it at the first try
+	// to close the file: every later try then fails alike. With one block there
+	// is none before it.
+	oneBlock      = 256 << 20
+	reportedAfter = time.Minute
+)
+
 func (h *HDFS) write(ctx context.Context, name string, content io.Reader, mode fs.FileMode) error {
-	w, err := h.client.Create(name)
+	defaults, err := h.client.ServerDefaults()
 	if err != nil {
 		return err
 	}
-	// The permissions are set before the first byte: a secret is never readable
-	// by others, not even for a moment.
+	w, err := h.client.CreateFile(name, defaults.Replication, max(defaults.BlockSize, oneBlock), mode)
+	if err != nil {
+		return err
+	}
+	// The NameNode's umask may have taken some of the permissions; they are set
+	// before the first byte: a secret is never readable by others, not even for a
+	// moment.
 	if err := h.client.Chmod(name, mode); err != nil {
 		w.Close()
 		return err
@@ -108,6 +124,8 @@ func (h *HDFS) write(ctx context.Context, name string, content io.Reader, mode f
 		w.Close()
 		return err
 	}
+	limit := time.NewTimer(reportedAfter)
+	defer limit.Stop()
 	for {
 		err := w.Close()
 		if !hdfs.IsErrReplicating(err) {
@@ -117,6 +135,8 @@ func (h *HDFS) write(ctx context.Context, name string, content io.Reader, mode f
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-limit.C:
+			return fmt.Errorf("the DataNodes did not report the blocks to the NameNode within %s; see that they are healthy, and try again", reportedAfter)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
