@@ -58,7 +58,7 @@ type digest struct {
 
 // commits are those since the last lines.
 type commits struct {
-	tasks          int
+	tasks          map[string]bool
 	messages, sent int64
 	final          bool
 }
@@ -107,7 +107,11 @@ func (d *digest) add(e events.Event) {
 			d.sent[e.Stream] = append(of, e)
 		}
 	case events.Committed:
-		d.committed.tasks++
+		if d.committed.tasks == nil {
+			d.committed.tasks = map[string]bool{}
+		}
+		// A task may have committed more than once since.
+		d.committed.tasks[e.Task] = true
 		d.committed.messages += e.Messages
 		d.committed.sent += e.Sent
 		d.committed.final = d.committed.final || e.Final
@@ -197,9 +201,9 @@ func (d *digest) work(now time.Time) []line {
 	}
 	clear(d.sent)
 	d.sentOrder = d.sentOrder[:0]
-	if c := &d.committed; c.tasks > 0 {
+	if c := &d.committed; len(c.tasks) > 0 {
 		if c.messages+c.sent > 0 && (c.final || d.allow("commit", now, 3, 10*time.Second)) {
-			out = append(out, line{label: "commit", text: fmt.Sprintf("%s: %s read and %s sent are safe", count(c.tasks, "task"), count(c.messages, "message"), number(c.sent)),
+			out = append(out, line{label: "commit", text: fmt.Sprintf("%s: %s read and %s sent are safe", count(len(c.tasks), "task"), count(c.messages, "message"), number(c.sent)),
 				hint: "a restart goes on from here"})
 		}
 		*c = commits{}
