@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"text/tabwriter"
 	"time"
 
 	"heddle/coordinator"
+	"heddle/job/staging"
 	"heddle/yarn"
 )
 
@@ -161,7 +163,7 @@ func (c *Cluster) Kill(ctx context.Context, w Which, patience time.Duration, say
 	}
 	if r.State.Done() {
 		say.Step("%s has ended already: %s", r.ID, r.FinalStatus)
-		return nil
+		return c.cleanUp(ctx, r.ID)
 	}
 	return c.stop(ctx, r, "stopped by run-job kill", patience, say)
 }
@@ -230,5 +232,38 @@ func (c *Cluster) cleanUp(ctx context.Context, id yarn.ApplicationID) error {
 		return err
 	}
 	defer fs.Close()
-	return errors.Join(fs.RemoveAll(ctx, stagingFolder(fs, "", id.String())), forgetSecret(id.String()))
+	return remove(ctx, fs, "", id.String())
+}
+
+// remove removes the files of an application: its staging folder and the user's
+// copy of its secret.
+func remove(ctx context.Context, fs staging.FileSystem, setting, application string) error {
+	return errors.Join(fs.RemoveAll(ctx, stagingFolder(fs, setting, application)), forgetSecret(application))
+}
+
+// sweep removes the files of applications of this user that have ended without
+// run-job being there: killed through the ResourceManager, failed, or done after
+// a submit that did not wait. What the ResourceManager does not know stays: it
+// may be another cluster's.
+func (c *Cluster) sweep(ctx context.Context, fs staging.FileSystem, setting string) error {
+	names, err := fs.List(ctx, path.Dir(stagingFolder(fs, setting, "x")))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		id, err := yarn.ParseApplicationID(name)
+		if err != nil {
+			continue
+		}
+		r, err := c.client.Report(ctx, id)
+		switch {
+		case errors.Is(err, yarn.ErrNotFound):
+		case err != nil:
+			return errors.Join(append(errs, err)...)
+		case r.State.Done():
+			errs = append(errs, remove(ctx, fs, setting, name))
+		}
+	}
+	return errors.Join(errs...)
 }

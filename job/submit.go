@@ -66,12 +66,17 @@ func (j *Job) runOnYARN(ctx context.Context, o RunOptions) error {
 		defer cancel()
 		return errors.Join(err, s.undo(bounded))
 	}
+	s.sweep(ctx)
 	if o.Detach {
 		j.say.Step("%s", report.ID)
 		fmt.Fprintln(o.Stdout, report.ID)
 		return nil
 	}
-	return j.follow(ctx, c, report, o)
+	ended, err := j.follow(ctx, c, report, o)
+	if ended {
+		err = errors.Join(err, s.remove(ctx))
+	}
+	return err
 }
 
 // alone sees to it that the job does not run already.
@@ -278,22 +283,36 @@ func (s *submission) undo(ctx context.Context) error {
 	return errors.Join(append(errs, s.fs.RemoveAll(ctx, s.folder), forgetSecret(s.id.String()))...)
 }
 
+// remove removes the files of an application that has ended.
+func (s *submission) remove(ctx context.Context) error {
+	return remove(ctx, s.fs, config.YarnStagingDirectory.Of(s.job.Config), s.id.String())
+}
+
+// sweep removes what applications that have ended left. It is no part of the
+// submit: what cannot be removed now is tried again by the next one.
+func (s *submission) sweep(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.cluster.sweep(ctx, s.fs, config.YarnStagingDirectory.Of(s.job.Config)); err != nil {
+		s.job.log.Debug("the files of ended applications were not all removed", "cause", err)
+	}
+}
+
 // follow shows how the job comes up and ends when it runs (or, with
-// --until-caught-up, when it has ended).
-func (j *Job) follow(ctx context.Context, c *Cluster, r yarn.ApplicationReport, o RunOptions) error {
+// --until-caught-up, when it has ended). It tells whether the job has ended.
+func (j *Job) follow(ctx context.Context, c *Cluster, r yarn.ApplicationReport, o RunOptions) (done bool, err error) {
 	began := time.Now()
 	tracked, up := false, false
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		var err error
 		if r, err = c.client.Report(ctx, r.ID); err != nil {
-			return err
+			return false, err
 		}
 		switch {
 		case r.State.Done():
 			j.say.Done()
-			return j.ended(ctx, c, r)
+			return true, j.ended(r)
 		case r.State == yarn.StateRunning:
 			if !tracked && r.TrackingURL != "" && r.TrackingURL != "N/A" {
 				tracked = true
@@ -311,7 +330,7 @@ func (j *Job) follow(ctx context.Context, c *Cluster, r yarn.ApplicationReport, 
 				j.say.Step("running   %d of %d containers, %d tasks, %.1f s after the submit", s.Containers.Running, s.Containers.Wanted, s.Tasks.Total, time.Since(began).Seconds())
 				if !o.UntilCaughtUp {
 					fmt.Fprintln(o.Stdout, r.ID)
-					return nil
+					return false, nil
 				}
 			}
 		default:
@@ -321,7 +340,7 @@ func (j *Job) follow(ctx context.Context, c *Cluster, r yarn.ApplicationReport, 
 		case <-tick.C:
 		case <-ctx.Done():
 			j.say.Done()
-			return fmt.Errorf("%s goes on; follow it with run-job status %s: %w", r.ID, r.ID, ctx.Err())
+			return false, fmt.Errorf("%s goes on; follow it with run-job status %s: %w", r.ID, r.ID, ctx.Err())
 		}
 	}
 }
@@ -334,7 +353,7 @@ func because(text string) string {
 }
 
 // ended tells how an application ended.
-func (j *Job) ended(ctx context.Context, c *Cluster, r yarn.ApplicationReport) error {
+func (j *Job) ended(r yarn.ApplicationReport) error {
 	if r.FinalStatus == yarn.FinalSucceeded {
 		j.say.Step("finished  %s, %s", r.ID, r.FinalStatus)
 		return nil

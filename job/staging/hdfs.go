@@ -173,6 +173,22 @@ func (h *HDFS) Open(_ context.Context, name string) (io.ReadCloser, error) {
 	return r, nil
 }
 
+// List gives the names in a folder.
+func (h *HDFS) List(_ context.Context, name string) ([]string, error) {
+	infos, err := h.client.ReadDir(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, failed("list", h.base+name, err)
+	}
+	names := make([]string, len(infos))
+	for i, info := range infos {
+		names[i] = info.Name()
+	}
+	return names, nil
+}
+
 // RemoveAll removes a file or a folder with what is in it.
 func (h *HDFS) RemoveAll(_ context.Context, name string) error {
 	if err := h.client.RemoveAll(name); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -51,6 +51,22 @@ func (l Local) Open(_ context.Context, path string) (io.ReadCloser, error) {
 	return f, nil
 }
 
+// List gives the names in a folder.
+func (l Local) List(_ context.Context, path string) ([]string, error) {
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, failed("list", uri(path), err)
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
 // RemoveAll removes a file or a folder with what is in it.
 func (l Local) RemoveAll(_ context.Context, path string) error {
 	if err := os.RemoveAll(path); err != nil {

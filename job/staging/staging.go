@@ -36,6 +36,8 @@ type FileSystem interface {
 	Put(ctx context.Context, path string, content io.Reader, mode fs.FileMode) (Stat, error)
 	Stat(ctx context.Context, path string) (Stat, error)
 	Open(ctx context.Context, path string) (io.ReadCloser, error)
+	// List gives the names of what is in a folder; of one that is not there, none.
+	List(ctx context.Context, path string) ([]string, error)
 	// RemoveAll removes a file or folder; one that is not there is no error.
 	RemoveAll(ctx context.Context, path string) error
 	// Home is the user's folder.
