@@ -66,11 +66,11 @@ type Container struct {
 	now      func() time.Time
 
 	// hard ends when everything is to end at once; its cause is why.
-	hard    context.Context
+	hard    context.Context //nolint:containedctx // it is the container's life
 	endHard context.CancelCauseFunc
 	// begun ends as soon as the container is told to end, in order or not: the
 	// start and the fetches stop.
-	begun    context.Context
+	begun    context.Context //nolint:containedctx // it is a part of the container's life
 	endBegun context.CancelFunc
 
 	tasks     []*instance

@@ -195,12 +195,12 @@ func TestTimers(t *testing.T) {
 		r.newTask = calls{window: func(ctx task.Context) error {
 			windows = append(windows, time.Since(start))
 			if len(windows) == 2 {
-				time.Sleep(2500 * time.Millisecond) // two windows fall into this one and become one
+				pass(2500 * time.Millisecond) // two windows fall into this one and become one
 			}
 			return nil
 		}}.factory()
 		c, end := r.begin(t.Context())
-		time.Sleep(7500 * time.Millisecond)
+		pass(7500 * time.Millisecond)
 		synctest.Wait()
 		c.Stop("enough")
 		if err := end(); err != nil {

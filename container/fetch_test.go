@@ -111,7 +111,7 @@ func TestNothingIsPolledWhileAllIsFull(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		b := newFetchBench(ctx)
 		b.answers <- []system.Batch{b.batch(0, 500, true), b.batch(1, 500, true)}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if polls, paused := b.state(); polls != 1 || paused != "map[]" {
 			t.Errorf("%d polls, paused %s; want one, and nothing paused", polls, paused)
 		}
@@ -133,7 +133,7 @@ func TestIdlePartitionIsLookedAtWhileOthersAreFull(t *testing.T) {
 		if polls, _ := b.state(); polls != 1 {
 			t.Errorf("%d polls at once, want 1", polls)
 		}
-		time.Sleep(pollInterval)
+		pass(pollInterval)
 		synctest.Wait()
 		if polls, _ := b.state(); polls != 2 {
 			t.Errorf("%d polls after the interval, want 2", polls)
@@ -148,7 +148,7 @@ func TestFarAheadIsPausedAndResumed(t *testing.T) {
 		b := newFetchBench(ctx)
 		for range 2 { // each poll brings more of 0 and nothing of 1
 			b.answers <- []system.Batch{b.batch(0, 200, true)}
-			time.Sleep(pollInterval)
+			pass(pollInterval)
 		}
 		if _, paused := b.state(); paused != "map[]" {
 			t.Errorf("paused %s after two batches", paused)
@@ -187,7 +187,7 @@ func TestFinishedPartitionIsPausedForGood(t *testing.T) {
 		}
 		// The other one alone decides from now on.
 		b.answers <- []system.Batch{b.batch(1, 500, true)}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if polls, _ := b.state(); polls != 2 {
 			t.Errorf("%d polls, want 2", polls)
 		}

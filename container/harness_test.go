@@ -287,3 +287,6 @@ func (l *locked) Write(p []byte) (int, error) {
 }
 
 var errTest = errors.New("ordered by the test")
+
+// pass lets time pass in a synctest bubble.
+func pass(d time.Duration) { <-time.After(d) }

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -26,10 +27,11 @@ func newIgnored(entries []string) ignored {
 }
 
 func (ig ignored) match(err error) bool {
-	if _, isPanic := err.(*panicError); isPanic || !ig.all && len(ig.types) == 0 {
+	if !ig.all && len(ig.types) == 0 {
 		return false
 	}
-	return ig.all || ig.matchTypes(err)
+	var p *panicError
+	return !errors.As(err, &p) && (ig.all || ig.matchTypes(err))
 }
 
 func (ig ignored) matchTypes(err error) bool {
@@ -39,7 +41,7 @@ func (ig ignored) matchTypes(err error) bool {
 	if ig.types[strings.TrimPrefix(fmt.Sprintf("%T", err), "*")] {
 		return true
 	}
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it unwraps by itself, to see each
 	case interface{ Unwrap() error }:
 		return ig.matchTypes(e.Unwrap())
 	case interface{ Unwrap() []error }:

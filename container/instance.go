@@ -45,7 +45,7 @@ type instance struct {
 	home        home
 	now         func() time.Time
 	// hard ends when the container is to end at once.
-	hard context.Context
+	hard context.Context //nolint:containedctx // task.Context hands it to the task
 	// flows and container are the container's counts.
 	flows     *flows
 	container *containerCounts

@@ -117,12 +117,12 @@ func TestLinkReportsAndObeys(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		m := newMaster()
 		to, wg := startLink(ctx, m)
-		time.Sleep(10500 * time.Millisecond)
+		pass(10500 * time.Millisecond)
 		if n := m.count(); n != 11 {
 			t.Errorf("%d reports in 10.5 s, want 11", n)
 		}
 		m.set(coordinator.Reply{Alive: true, NextReport: 5000}, nil)
-		time.Sleep(21 * time.Second)
+		pass(21 * time.Second)
 		if n := m.count(); n != 16 {
 			t.Errorf("%d reports, want 16: the application master asked for fewer", n)
 		}
@@ -170,24 +170,24 @@ func TestLinkStopsAfterSilence(t *testing.T) {
 		defer cancel()
 		m := newMaster()
 		to, _ := startLink(ctx, m)
-		time.Sleep(10500 * time.Millisecond) // between two reports
+		pass(10500 * time.Millisecond) // between two reports
 		m.set(coordinator.Reply{}, errors.New("connection refused"))
-		time.Sleep(28 * time.Second)
+		pass(28 * time.Second)
 		if got := to.all(); len(got) != 0 {
 			t.Errorf("after 28 s of silence told %v", got)
 		}
 		m.set(coordinator.Reply{Alive: true}, nil)
-		time.Sleep(2300 * time.Millisecond)
+		pass(2300 * time.Millisecond)
 		m.set(coordinator.Reply{}, errors.New("connection refused"))
-		time.Sleep(28 * time.Second)
+		pass(28 * time.Second)
 		if got := to.all(); len(got) != 0 {
 			t.Errorf("after an answer and 28 s of silence told %v", got)
 		}
-		time.Sleep(4 * time.Second)
+		pass(4 * time.Second)
 		if got := to.all(); len(got) == 0 || got[0] != "stop" {
 			t.Errorf("after 32 s of silence told %v", got)
 		}
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		if got := to.all(); got[len(got)-1] != "end" {
 			t.Errorf("after the grace told %v", got)
 		}

@@ -115,7 +115,7 @@ func TestPlainLines(t *testing.T) {
 		log.Warn("odd", "why", "two words", "stack", "a\nb")
 		c.Event(events.Running{})
 		c.Event(events.Sent{Stream: "kafka.out", Value: "evil\x1b[2J\r\nline"})
-		time.Sleep(11 * time.Second)
+		<-time.After(11 * time.Second) // of the bubble's time
 		synctest.Wait()
 		c.End(nil)
 		c.End(errors.New("a second end is none"))
