@@ -118,14 +118,14 @@ var withoutMeaning = []string{
 	"allow.auto.create.topics", "auto.commit.enable", "auto.commit.interval.ms", "auto.include.jmx.reporter",
 	"client.dns.lookup", "default.api.timeout.ms", "enable.auto.commit", "enable.metrics.push", "exclude.internal.topics",
 	"group.id", "group.instance.id", "group.protocol", "group.remote.assignor", "heartbeat.interval.ms",
-	"interceptor.classes", "key.deserializer", "key.serializer", "max.block.ms", "max.in.flight.requests.per.connection",
+	"interceptor.classes", "max.block.ms", "max.in.flight.requests.per.connection",
 	"max.poll.interval.ms", "max.poll.records", "metadata.broker.list", "metadata.max.idle.ms", "metadata.recovery.strategy",
 	"metadata.recovery.rebootstrap.trigger.ms", "metric.reporters", "metrics.num.samples", "metrics.recording.level",
 	"metrics.sample.window.ms", "partition.assignment.strategy", "partitioner.adaptive.partitioning.enable",
 	"partitioner.availability.timeout.ms", "partitioner.class", "partitioner.ignore.keys", "producer.type",
 	"receive.buffer.bytes", "reconnect.backoff.max.ms", "reconnect.backoff.ms", "retries", "security.providers",
-	"send.buffer.bytes", "session.timeout.ms", "transaction.timeout.ms", "transactional.id", "value.deserializer",
-	"value.serializer", "zookeeper.connect", "config.providers",
+	"send.buffer.bytes", "session.timeout.ms", "transaction.timeout.ms", "transactional.id",
+	"config.providers",
 }
 
 // settingsOf translates one side of a system's settings. The error is a
@@ -369,7 +369,9 @@ func (r *settingReader) leftOver() string {
 	for _, name := range r.c.Subset(r.key(""), true).Keys() {
 		switch {
 		case r.seen[name], slices.Contains(readElsewhere, name), isSecuritySetting(name):
-		case slices.Contains(withoutMeaning, name), strings.HasPrefix(name, "zookeeper."):
+		case strings.HasPrefix(name, "zookeeper."), strings.HasSuffix(name, ".deserializer"), strings.HasSuffix(name, ".serializer"):
+			// The configuration declares these as ignored, and its check has warned.
+		case slices.Contains(withoutMeaning, name):
 			meaningless = append(meaningless, name)
 		default:
 			unknown = append(unknown, name)

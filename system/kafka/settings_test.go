@@ -149,7 +149,7 @@ func TestOneWarningForWhatIsPassedOver(t *testing.T) {
 	if len(lines) != 2 {
 		t.Errorf("%d warnings: %s", len(lines), log)
 	}
-	for _, part := range []string{"without a meaning here: group.id, zookeeper.connect", "unknown: frobnicate", "without a meaning here: retries"} {
+	for _, part := range []string{"without a meaning here: group.id; unknown: frobnicate", "unknown: frobnicate", "without a meaning here: retries"} {
 		if !strings.Contains(log.String(), part) {
 			t.Errorf("the warnings lack %q: %s", part, log)
 		}
