@@ -37,12 +37,12 @@ func (r *ready) close() { _ = r.systems.Close() }
 
 // check does everything that can be known before something is changed. It
 // changes nothing but what is built below heddle.home.
-func (j *Job) check(ctx context.Context, building io.Writer) (r *ready, err error) {
+func (j *Job) check(ctx context.Context, building io.Writer) (_ *ready, err error) {
 	p, err := j.findProgram()
 	if err != nil {
 		return nil, err
 	}
-	r = &ready{}
+	r := &ready{}
 	if r.systems, err = j.Systems(); err != nil {
 		return nil, err
 	}
