@@ -157,7 +157,7 @@ func (c *Container) Run(ctx context.Context) (err error) {
 		if !errors.Is(err, context.Canceled) {
 			c.log.Warn("the start failed, but it was told to stop already", "error", err)
 		}
-		err = nil
+		err = c.finishStarted()
 	}
 	err = c.shut(err)
 	c.mu.Lock()
@@ -496,7 +496,29 @@ func (c *Container) open(t *instance) error {
 		}
 	}
 	t.opened = true
-	return t.initialize()
+	if err := t.initialize(); err != nil {
+		return err
+	}
+	t.ready = true
+	return nil
+}
+
+// finishStarted ends in order the tasks that were ready when the container was
+// told to end before all were: their Init may have sent something.
+func (c *Container) finishStarted() error {
+	limit := time.AfterFunc(c.settings.shutdown, func() {
+		c.fail(fmt.Errorf("container %s: not stopped after %v (task.shutdown.ms)", c.opts.Model.ID, c.settings.shutdown))
+	})
+	defer limit.Stop()
+	for _, t := range c.tasks {
+		if !t.ready {
+			continue
+		}
+		if err := t.finish(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // consume makes the consumers and tells them where to begin.

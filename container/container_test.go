@@ -368,3 +368,33 @@ func TestFairBetweenPartitions(t *testing.T) {
 		t.Errorf("the other partition's message came as number %d of %d", i, len(out))
 	}
 }
+
+// A job may do all its work in Init and end: what it sent there is safe.
+func TestShutdownInInit(t *testing.T) {
+	r := newRig(t, 1)
+	stops := 0
+	r.newTask = calls{
+		init: func(ctx task.Context) error {
+			ctx.Shutdown(task.Container)
+			return ctx.Send(task.Output{Stream: "mem.out", RawValue: []byte("from Init")})
+		},
+		stop: func(task.Context) error { stops++; return nil },
+	}.factory()
+	if err := r.run(); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.out(); len(got) != 1 || stops != 1 || r.checkpoints.count() != 1 {
+		t.Errorf("out: %v, Stop called %d times, %d commits", got, stops, r.checkpoints.count())
+	}
+}
+
+func TestStopBeforeRun(t *testing.T) {
+	r := newRig(t, 2)
+	inits := 0
+	r.newTask = calls{init: func(task.Context) error { inits++; return nil }}.factory()
+	c := r.container()
+	c.Stop("early")
+	if err := c.Run(t.Context()); err != nil || inits != 0 {
+		t.Errorf("Run: %v, Init called %d times", err, inits)
+	}
+}

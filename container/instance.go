@@ -60,6 +60,8 @@ type instance struct {
 	restores restores
 	// opened: Init was called, so Close has to be.
 	opened bool
+	// ready: Init has returned without an error.
+	ready bool
 	// unsealed: an input begins at an offset that another start would not
 	// choose again (position.unsealed).
 	unsealed bool

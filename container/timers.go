@@ -45,9 +45,18 @@ func nextDue(due, now time.Time, period time.Duration) time.Time {
 	return due
 }
 
-// staggered is when task i of n commits first: the tasks of a container commit
-// one after the other over the period, so that some process while others wait
-// for acknowledgements.
+// commitPhases is how many moments of a period the tasks of a container share
+// for their commits. With one, all wait for acknowledgements at the same time;
+// with one for each of a thousand tasks, the producer is flushed a thousand
+// times, each of which looks at all that it sends to.
+const commitPhases = 4
+
+// staggered is when task i of n commits first: some tasks process while others
+// wait for acknowledgements.
 func staggered(period time.Duration, i, n int) time.Duration {
-	return period * time.Duration(i+1) / time.Duration(max(n, 1))
+	phases := min(n, commitPhases)
+	if phases <= 1 {
+		return period
+	}
+	return period * time.Duration(i*phases/n+1) / time.Duration(phases)
 }
