@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -53,8 +54,10 @@ func keyOf(r *settingReader) (*tls.Certificate, error) {
 		}
 		certPEM, keyPEM = data, data
 	}
-	if encryptedKey(keyPEM) {
-		r.fail(name, "the private key is encrypted, which is not supported; decrypt it (openssl pkcs8 -in key.pem -out plain.pem) and protect the file")
+	password, _ := r.text("ssl.key.password")
+	keyPEM, err := decryptKeys(keyPEM, password)
+	if err != nil {
+		r.fail(name, "the private key cannot be read: %v; see %s", err, r.key("ssl.key.password"))
 		return nil, r.err
 	}
 	c, err := tls.X509KeyPair(certPEM, keyPEM)
@@ -65,8 +68,12 @@ func keyOf(r *settingReader) (*tls.Certificate, error) {
 	return &c, nil
 }
 
-// pemFile reads a file that must be PEM, whatever ssl.*.type says.
+// pemFile reads a file of certificates and keys as PEM, whatever of PEM, JKS and
+// PKCS12 it is and whatever ssl.*.type says.
 func pemFile(r *settingReader, name string) (data []byte, ok bool, err error) {
+	kind := strings.TrimSuffix(name, ".location") // ssl.truststore or ssl.keystore
+	password, _ := r.text(kind + ".password")
+	keyPassword, _ := r.text("ssl.key.password")
 	path, ok := r.text(name)
 	if !ok {
 		return nil, false, nil
@@ -79,40 +86,48 @@ func pemFile(r *settingReader, name string) (data []byte, ok bool, err error) {
 	if bytes.Contains(data, []byte("-----BEGIN ")) {
 		return data, true, nil
 	}
-	what := "a file in PEM"
-	how := "keytool -exportcert -rfc -alias ALIAS -keystore %[1]s -file store.pem"
-	if strings.HasSuffix(name, "keystore.location") {
-		how = "keytool -importkeystore -srckeystore %[1]s -destkeystore store.p12 -deststoretype PKCS12, then openssl pkcs12 -in store.p12 -nodes -out store.pem"
-	}
-	switch {
-	case bytes.HasPrefix(data, []byte{0xfe, 0xed, 0xfe, 0xed}):
-		what = "a Java keystore (JKS)"
-	case len(data) > 1 && data[0] == 0x30:
-		what = "a PKCS12 keystore"
-		how = "openssl pkcs12 -in %[1]s -nodes -out store.pem"
-	default:
-		r.fail(name, "%s holds no certificate in PEM", path)
+	if data, err = keystorePEM(data, password, keyPassword); err != nil {
+		hint := ""
+		if errors.Is(err, errWrongPassword) {
+			hint = "; see " + r.key(kind+".password")
+		}
+		r.fail(name, "%s cannot be read: %v%s", path, err, hint)
 		return nil, false, r.err
 	}
-	r.fail(name, "%s is %s, and PEM is expected; convert it: "+how, path, what)
-	if r.err != nil {
-		return nil, false, r.err
-	}
-	return nil, false, nil
+	return data, true, nil
 }
 
-func encryptedKey(data []byte) bool {
-	for len(data) > 0 {
+// decryptKeys opens encrypted private keys (PKCS8) and leaves the rest of the PEM
+// as it is.
+func decryptKeys(data []byte, password string) ([]byte, error) {
+	if !bytes.Contains(data, []byte("ENCRYPTED")) {
+		return data, nil
+	}
+	var out bytes.Buffer
+	for {
 		block, rest := pem.Decode(data)
 		if block == nil {
-			return false
-		}
-		if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
-			return true
+			return out.Bytes(), nil
 		}
 		data = rest
+		if strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
+			return nil, errors.New("it is encrypted in the old way of OpenSSL (openssl pkcs8 -topk8 makes a new one)")
+		}
+		if block.Type == "ENCRYPTED PRIVATE KEY" {
+			var e encryptedKeyInfo
+			if _, err := asn1.Unmarshal(block.Bytes, &e); err != nil {
+				return nil, errCutOff
+			}
+			key, err := decryptPBE(e.Algorithm, e.Data, password)
+			if err != nil {
+				return nil, err
+			}
+			block = &pem.Block{Type: "PRIVATE KEY", Bytes: key}
+		}
+		if err := pem.Encode(&out, block); err != nil {
+			return nil, err
+		}
 	}
-	return false
 }
 
 // verifyChain checks a server's certificate without its name.

@@ -228,13 +228,17 @@ func TestKeystoresThatCannotBeRead(t *testing.T) {
 	}
 	for _, tt := range []struct{ key, value, problem string }{
 		{"ssl.truststore.location", filepath.Join(dir, "missing"), "no such file"},
-		{"ssl.truststore.location", write("t.jks", "\xfe\xed\xfe\xed\x00\x00\x00\x02"), "keytool -exportcert"},
-		{"ssl.truststore.location", write("t.p12", "\x30\x82\x01\x00"), "openssl pkcs12"},
-		{"ssl.truststore.location", write("t.txt", "hello"), "no certificate"},
+		{"ssl.truststore.location", write("t.jks", "\xfe\xed\xfe\xed\x00\x00\x00\x02"), "cut off or damaged"},
+		{"ssl.truststore.location", write("t.jceks", "\xce\xce\xce\xce\x00\x00\x00\x02"), "JCEKS"},
+		{"ssl.truststore.location", write("t.p12", "\x30\x82\x01\x00"), "neither PEM nor a keystore"},
+		{"ssl.truststore.location", write("t.txt", "hello"), "neither PEM nor a keystore"},
+		{"ssl.truststore.location", "testdata/keystores/trust.p12", "ssl.truststore.password"},
 		{"ssl.truststore.location", write("t.pem", "-----BEGIN NOTHING-----\n-----END NOTHING-----\n"), "no certificate"},
 		{"ssl.truststore.certificates", "hello", "no certificate"},
-		{"ssl.keystore.location", write("k.jks", "\xfe\xed\xfe\xed\x00\x00\x00\x02"), "keytool -importkeystore"},
-		{"ssl.keystore.location", write("k.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"), "encrypted"},
+		{"ssl.keystore.location", "testdata/keystores/key.jks", "ssl.keystore.password"},
+		{"ssl.keystore.location", "testdata/keystores/client.pem", "private key"},
+		{"ssl.keystore.location", write("k.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"), "ssl.key.password"},
+		{"ssl.keystore.location", write("o.pem", "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END EC PRIVATE KEY-----\n"), "old way"},
 		{"ssl.keystore.key", "s3cr3t", "must be set together"},
 	} {
 		c := config.New(map[string]string{
