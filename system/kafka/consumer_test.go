@@ -436,3 +436,52 @@ func TestManyPartitions(t *testing.T) {
 	}
 	drain(t, consumerAt(t, s, "in", make([]int64, partitions)...), ends)
 }
+
+// TestResumeIsQuick: a partition that is resumed does not wait for a fetch of
+// idle ones that is under way.
+func TestResumeIsQuick(t *testing.T) {
+	s := newSystem(t, fake(t), map[string]string{"consumer.fetch.max.wait.ms": "20000"})
+	create(t, s, "in", 2)
+	fill(t, s, "in", 0, 10)
+	c := consumerAt(t, s, "in", 0, 0)
+	c.Pause(source("in", 0))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if batches, err := c.Poll(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("%d batches, %v; the only partition with messages is paused", len(batches), err)
+	}
+	c.Resume(source("in", 0))
+	start := time.Now()
+	drain(t, c, map[string]int64{"in/0": 10})
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("the first message after Resume came after %s", d)
+	}
+}
+
+// TestPauseKeepsWhatWasFetched: pausing throws nothing away, so a caller that
+// pauses after every batch fetches nothing twice.
+func TestPauseKeepsWhatWasFetched(t *testing.T) {
+	cluster := fake(t)
+	s := newSystem(t, cluster, map[string]string{"consumer.max.partition.fetch.bytes": "2000"})
+	create(t, s, "in", 2)
+	fill(t, s, "in", 0, 2000)
+	fill(t, s, "in", 1, 2000)
+	c := consumerAt(t, s, "in", 0, 0)
+	got := map[int32]int64{}
+	for got[0] < 2000 || got[1] < 2000 {
+		batches, err := c.Poll(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range batches {
+			c.Pause(b.Source)
+			for _, m := range b.Messages {
+				if m.Offset != got[b.Source.Partition] {
+					t.Fatalf("%s: offset %d, want %d", b.Source, m.Offset, got[b.Source.Partition])
+				}
+				got[b.Source.Partition]++
+			}
+			c.Resume(b.Source)
+		}
+	}
+}

@@ -30,18 +30,18 @@ func (s *System) Read(ctx context.Context, stream string, partition int32, from,
 }
 
 func (s *System) read(ctx context.Context, l *link, stream string, partition int32, from, to int64, each func([]task.Message) error) (int64, error) {
-	ends, err := s.endsOf(ctx, stream, partition)
-	if err != nil {
-		return max(from, 0), err
-	}
+	// Only what is not given is asked for: a restore reads many partitions.
 	oldest := from == system.Oldest
 	if oldest {
-		from = ends.Oldest
+		var err error
+		if from, err = s.list(ctx, l, stream, partition, atOldest); err != nil {
+			return 0, err
+		}
 	}
 	if to == system.End {
-		to = ends.Next
-		if s.sides[consumerSide].settings.isolation == 1 {
-			to = ends.Stable
+		var err error
+		if to, err = s.list(ctx, l, stream, partition, atEnd); err != nil {
+			return from, err
 		}
 	}
 	if from >= to {
@@ -59,19 +59,24 @@ func (s *System) read(ctx context.Context, l *link, stream string, partition int
 			if !errors.Is(a.err, kerr.OffsetOutOfRange) {
 				return from, streamError(a.err)
 			}
-			if ends, err = s.endsOf(ctx, stream, partition); err != nil {
+			first, err := s.list(ctx, l, stream, partition, atOldest)
+			if err != nil {
 				return from, err
 			}
-			if oldest && from < ends.Oldest {
+			if oldest && from < first {
 				// Retention was faster; nothing was promised about what it took.
-				from = ends.Oldest
+				from = first
 				if from >= to {
 					return from, nil
 				}
 				next = f.ahead(ctx, from)
 				continue
 			}
-			return from, fmt.Errorf("it is not between the oldest offset %d and the end %d: %w", ends.Oldest, ends.Next, streamError(a.err))
+			end, err := s.list(ctx, l, stream, partition, atEnd)
+			if err != nil {
+				return from, err
+			}
+			return from, fmt.Errorf("it is not between the oldest offset %d and the end %d: %w", first, end, streamError(a.err))
 		}
 		oldest = false
 		if a.next < to {
@@ -88,15 +93,36 @@ func (s *System) read(ctx context.Context, l *link, stream string, partition int
 	}
 }
 
-func (s *System) endsOf(ctx context.Context, stream string, partition int32) (system.Ends, error) {
-	ends, err := admin{s}.Offsets(ctx, stream)
-	if err != nil {
-		return system.Ends{}, err
-	}
-	if partition < 0 || int(partition) >= len(ends) {
-		return system.Ends{}, fmt.Errorf("the stream has partitions 0 to %d: %w", len(ends)-1, system.ErrNoStream)
-	}
-	return ends[partition], nil
+// Kafka's names for the ends of a partition.
+const (
+	atOldest int64 = -2
+	atEnd    int64 = -1
+)
+
+// list asks for one end of one partition; under read_committed the end is the
+// last stable offset.
+func (s *System) list(ctx context.Context, l *link, stream string, partition int32, which int64) (offset int64, err error) {
+	err = patiently(ctx, func() error {
+		req := kmsg.NewPtrListOffsetsRequest()
+		req.ReplicaID = -1
+		req.IsolationLevel = s.sides[consumerSide].settings.isolation
+		t := kmsg.NewListOffsetsRequestTopic()
+		t.Topic = stream
+		p := kmsg.NewListOffsetsRequestTopicPartition()
+		p.Partition, p.Timestamp = partition, which
+		t.Partitions = append(t.Partitions, p)
+		req.Topics = append(req.Topics, t)
+		resp, err := req.RequestWith(ctx, l.client)
+		if err != nil {
+			return err
+		}
+		if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+			return kerr.UnknownTopicOrPartition
+		}
+		offset = resp.Topics[0].Partitions[0].Offset
+		return kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
+	})
+	return offset, streamError(err)
 }
 
 // before is what of the messages lies before the offset.
@@ -116,14 +142,14 @@ type fetcher struct {
 	reader batchReader
 
 	id     [16]byte
-	leader int32
+	leader int32 // -1 before the first
 	known  bool
 	epoch  int32
 }
 
 func newFetcher(s *System, l *link, src *task.Source) *fetcher {
 	set := s.sides[consumerSide].settings
-	return &fetcher{s: s, client: l.client, src: src,
+	return &fetcher{s: s, client: l.client, src: src, leader: -1,
 		reader: batchReader{committed: set.isolation == 1, checkCRC: !set.noCRC, codec: kgo.DefaultDecompressor()}}
 }
 
@@ -159,7 +185,7 @@ func (f *fetcher) fetch(ctx context.Context, from int64) answer {
 			return answer{err: context.Cause(ctx)}
 		case !passing(a.err):
 			return a
-		case errors.Is(a.err, kerr.UnknownTopicOrPartition) && time.Since(since) > 15*time.Second:
+		case errors.Is(a.err, kerr.UnknownTopicOrPartition) && time.Since(since) > f.patience():
 			return a
 		}
 		f.known = false
@@ -167,6 +193,15 @@ func (f *fetcher) fetch(ctx context.Context, from int64) answer {
 			return answer{err: context.Cause(ctx)}
 		}
 	}
+}
+
+// patience is for how long the topic may be unknown: a broker that starts may
+// not know what it leads yet.
+func (f *fetcher) patience() time.Duration {
+	if f.leader < 0 {
+		return 2 * time.Second
+	}
+	return stillUnknown
 }
 
 // once makes one fetch. With nothing new there it takes up to wait.

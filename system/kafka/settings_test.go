@@ -38,7 +38,7 @@ func TestConsumerSettings(t *testing.T) {
 		change     func(*settings)
 	}{
 		{"", "", func(s *settings) {
-			s.fetchWait, s.fetchMinBytes, s.fetchMaxBytes, s.maxPartitionBytes = 500*time.Millisecond, 1, 50<<20, 1<<20
+			s.fetchWait, s.fetchMinBytes, s.fetchMaxBytes, s.maxPartitionBytes = 500*time.Millisecond, 1, 8<<20, 1<<20
 		}},
 		{"fetch.min.bytes", "7", func(s *settings) { s.fetchMinBytes = 7 }},
 		{"fetch.max.bytes", "100000", func(s *settings) { s.fetchMaxBytes, s.maxPartitionBytes = 100000, 100000 }},

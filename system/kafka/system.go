@@ -99,7 +99,7 @@ func New(name string, c config.Config, o Options) (*System, error) {
 	for _, w := range slices.Compact(warnings) {
 		s.log.Warn(w)
 	}
-	s.outages = newOutages(s.log, time.Now)
+	s.outages = newOutages(s.log, time.Now, slices.Concat(s.sides[consumerSide].boot.servers, s.sides[producerSide].boot.servers))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
