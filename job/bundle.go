@@ -150,12 +150,16 @@ func (j *Job) findPackage(ctx context.Context, c *Cluster, building io.Writer) (
 	}
 	if u.Scheme == "http" || u.Scheme == "https" {
 		size, err := checkHTTP(ctx, setting)
+		var away *url.Error
+		if errors.As(err, &away) {
+			return bundle{}, refusedError{fault(fmt.Errorf("package %s: the server cannot be reached: %w; start it, or correct the address", setting, away.Err))}
+		}
 		if err != nil {
 			return bundle{}, fault(err)
 		}
 		return bundle{remote: launch.Package{URL: setting, Size: size}}, nil
 	}
-	fs, err := c.stagingFS(ctx, u.Scheme+"://"+u.Host)
+	fs, err := c.stagingFS(ctx, fileSystemOf(u))
 	if err != nil {
 		if errors.Is(err, staging.ErrUnreachable) {
 			return bundle{}, err
@@ -176,6 +180,15 @@ func (j *Job) findPackage(ctx context.Context, c *Cluster, building io.Writer) (
 		return bundle{}, fault(err)
 	}
 	return bundle{remote: launch.Package{URL: s.URI, Size: s.Size, Timestamp: s.ModTime}}, nil
+}
+
+// fileSystemOf is the part of a URI that names the file system; a URI without a
+// host (hdfs:///path) means the cluster's default one, as in Hadoop: "".
+func fileSystemOf(u *url.URL) string {
+	if u.Scheme == "hdfs" && u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // checkHTTP reads as much of a package as shows that it is one.
@@ -235,7 +248,7 @@ func (j *Job) UploadPackage(ctx context.Context, c *Cluster, uri string, buildin
 	if err != nil {
 		return err
 	}
-	fs, err := c.stagingFS(ctx, u.Scheme+"://"+u.Host)
+	fs, err := c.stagingFS(ctx, fileSystemOf(u))
 	if err != nil {
 		return err
 	}

@@ -46,11 +46,21 @@ func (j *Job) start(ctx context.Context, o RunOptions) (*ready, config.Config, e
 	if err := j.checkPreloads(); err != nil {
 		return nil, config.Config{}, err
 	}
+	// A Ctrl-C before the job has begun just ends run-job.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	r, err := j.check(ctx, o.Building)
+	if ctx.Err() != nil {
+		err = Silent{}
+	}
 	if err != nil {
 		return nil, config.Config{}, err
 	}
+	j.say.Release()
 	keys, err := j.change(ctx, r)
+	if ctx.Err() != nil {
+		err = Silent{}
+	}
 	if err != nil {
 		r.close()
 		return nil, config.Config{}, err

@@ -14,6 +14,7 @@ import (
 // terminal a line that moves for what takes longer.
 type Say struct {
 	w        io.Writer
+	held     *Held
 	terminal bool
 	quiet    bool
 
@@ -25,10 +26,21 @@ type Say struct {
 // NewSay writes to w; quiet leaves out everything but warnings.
 func NewSay(w io.Writer, quiet bool) *Say {
 	s := &Say{w: w, quiet: quiet}
+	if h, ok := w.(*Held); ok {
+		s.held, w = h, h.w
+	}
 	if f, ok := w.(*os.File); ok {
 		s.terminal = term.IsTerminal(int(f.Fd()))
 	}
 	return s
+}
+
+// Release lets what was held back out: the checks are over, and if something
+// goes wrong now, it is not what the first line could tell.
+func (s *Say) Release() {
+	if s.held != nil {
+		s.held.Release()
+	}
 }
 
 // Step writes a line.
@@ -36,6 +48,7 @@ func (s *Say) Step(format string, args ...any) {
 	if s.quiet {
 		return
 	}
+	s.Release()
 	s.line(fmt.Sprintf(format, args...))
 }
 
@@ -62,6 +75,7 @@ func (s *Say) Moving(format string, args ...any) {
 	if s.quiet {
 		return
 	}
+	s.Release()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()

@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -60,10 +61,28 @@ func Load(ctx context.Context, from Source, place Place, say *Say, log *slog.Log
 		say.Warn("%s", w)
 	}
 	if err != nil {
-		return nil, err
+		return nil, named(err, from.Paths)
 	}
 	j.Factory, err = config.Factory(j.Config)
 	return j, err
+}
+
+// named gives the errors about keys that stand nowhere the file where they
+// belong: the last one.
+func named(err error, paths []string) error {
+	if len(paths) == 0 {
+		return err
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range many.Unwrap() {
+			_ = named(e, paths)
+		}
+	}
+	var e *config.Error
+	if errors.As(err, &e) && e.Origin.Source == "" {
+		e.Origin.Source = paths[len(paths)-1]
+	}
+	return err
 }
 
 // LoadSystems reads a configuration of which only the systems matter, for the
@@ -150,6 +169,9 @@ func (j *Job) findProgram() (program.Program, error) {
 		beside = filepath.Dir(path)
 	}
 	p, err := program.Find(setting, beside, j.place.Installed, j.place.Checkout)
+	if err != nil && setting != "" {
+		err = &config.Error{Origin: j.Config.Origin(config.HeddleTaskProgram.Name()), Problem: err.Error()}
+	}
 	if err != nil {
 		return p, usageError{err}
 	}

@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"heddle/am"
@@ -19,7 +22,13 @@ import (
 )
 
 // runOnYARN submits the job and follows it until it runs, or has ended.
+//
+// A Ctrl-C during the submit withdraws it; later ones leave the job running. The
+// second one ends run-job at once.
 func (j *Job) runOnYARN(ctx context.Context, o RunOptions) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
 	for _, name := range config.Systems(j.Config) {
 		if config.Embedded(j.Config, name) {
 			key := "systems." + name + ".producer.bootstrap.servers"
@@ -39,11 +48,8 @@ func (j *Job) runOnYARN(ctx context.Context, o RunOptions) error {
 		return err
 	}
 	defer r.close()
-	b, err := j.findPackage(ctx, c, o.Building)
+	running, err := j.alone(ctx, c, o.Replace)
 	if err != nil {
-		return err
-	}
-	if err := j.alone(ctx, c, o.Replace); err != nil {
 		return err
 	}
 	id, maximum, err := c.client.NewApplication(ctx)
@@ -58,12 +64,25 @@ func (j *Job) runOnYARN(ctx context.Context, o RunOptions) error {
 		return err
 	}
 	defer fs.Close()
+	// Nothing was changed so far, and what takes longest comes last. What runs is
+	// stopped for a replacement once everything else is known to be right.
+	b, err := j.findPackage(ctx, c, o.Building)
+	if err != nil {
+		return err
+	}
+	j.say.Release()
+	if err := j.replace(ctx, c, running); err != nil {
+		return err
+	}
 	s := submission{job: j, cluster: c, fs: fs, id: id, folder: stagingFolder(fs, config.YarnStagingDirectory.Of(j.Config), id.String())}
 	report, err := s.run(ctx, r, b, o)
 	if err != nil {
 		// Nothing half done: neither files nor an application are left.
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 		defer cancel()
+		if ctx.Err() != nil {
+			err = failedError{fmt.Errorf("interrupted: the submit of %s was withdrawn", s.id), ExitFailed}
+		}
 		return errors.Join(err, s.undo(bounded))
 	}
 	s.sweep(ctx)
@@ -74,21 +93,24 @@ func (j *Job) runOnYARN(ctx context.Context, o RunOptions) error {
 	}
 	ended, err := j.follow(ctx, c, report, o)
 	if ended {
-		err = errors.Join(err, s.remove(ctx))
+		err = errors.Join(err, s.remove(context.WithoutCancel(ctx)))
 	}
 	return err
 }
 
-// alone sees to it that the job does not run already.
-func (j *Job) alone(ctx context.Context, c *Cluster, replace bool) error {
+// alone refuses a job that runs already, or gives the applications that are to
+// be replaced.
+func (j *Job) alone(ctx context.Context, c *Cluster, replace bool) ([]yarn.ApplicationReport, error) {
 	running, err := c.named(ctx, j.Name(), live...)
-	if err != nil {
-		return err
+	if err == nil && !replace && len(running) > 0 {
+		err = refusedError{alreadyRuns(j.Name(), running[0])}
 	}
+	return running, err
+}
+
+// replace stops what runs.
+func (j *Job) replace(ctx context.Context, c *Cluster, running []yarn.ApplicationReport) error {
 	for _, r := range running {
-		if !replace {
-			return refusedError{alreadyRuns(j.Name(), r)}
-		}
 		j.say.Step("replace   stopping %s", r.ID)
 		if err := c.stop(ctx, r, "replaced by a new submit", config.TaskShutdown.Of(j.Config), j.say); err != nil {
 			return err

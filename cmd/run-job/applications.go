@@ -96,7 +96,7 @@ func kill(c *cobra.Command, f *flags, args []string) error {
 		patience = config.TaskShutdown.Of(j.Config)
 	}
 	return onCluster(f, func(cl *job.Cluster) error {
-		return cl.Kill(c.Context(), w, patience, job.NewSay(os.Stderr, false))
+		return cl.Kill(c.Context(), w, patience, job.NewSay(stderr, false))
 	})
 }
 

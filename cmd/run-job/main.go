@@ -16,6 +16,9 @@ func main() {
 	os.Exit(run(os.Args[1:]))
 }
 
+// stderr is where the commands' warnings, steps and log go.
+var stderr = job.Hold(os.Stderr)
+
 func run(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
@@ -27,6 +30,9 @@ func run(args []string) int {
 		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		defer stop()
 	}
+	// Warnings and the log of the checks come after the error, which is the first
+	// line.
+	defer stderr.Release()
 	err := root.ExecuteContext(ctx)
 	var silent job.Silent
 	switch {

@@ -41,8 +41,9 @@ func (f *flags) log() *slog.Logger {
 	level := slog.LevelWarn
 	if f.verbose {
 		level = slog.LevelDebug
+		stderr.Release()
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 }
 
 // building is where the compiler's words go: a terminal; elsewhere they are part
@@ -60,7 +61,7 @@ func (f *flags) load(c *cobra.Command, quiet bool) (*job.Job, *job.Say, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	say := job.NewSay(os.Stderr, quiet)
+	say := job.NewSay(stderr, quiet)
 	j, err := job.Load(c.Context(), src, job.FindPlace(), say, f.log())
 	return j, say, err
 }

@@ -94,7 +94,7 @@ func newProduce() *cobra.Command {
   seq 10 | bin/run-job.sh topic produce kafka.numbers --config-path=job.properties`,
 		Args: exactly(1, "one stream"),
 		RunE: func(c *cobra.Command, args []string) error {
-			say := job.NewSay(os.Stderr, quiet)
+			say := job.NewSay(stderr, quiet)
 			var in io.Reader = os.Stdin
 			name := "stdin"
 			if file != "" && file != "-" {
@@ -151,7 +151,7 @@ func newTail() *cobra.Command {
 			if err := t.Check(); err != nil {
 				return job.Usage("%w", err)
 			}
-			s, err := openStream(c.Context(), &f, args[0], job.NewSay(os.Stderr, true))
+			s, err := openStream(c.Context(), &f, args[0], job.NewSay(stderr, true))
 			if err != nil {
 				return err
 			}
@@ -181,7 +181,7 @@ func newTopicList() *cobra.Command {
 		Example: `  bin/run-job.sh topic list --config-path=job.properties
   bin/run-job.sh topic list kafka --all --json --config-path=job.properties`,
 		RunE: func(c *cobra.Command, args []string) error {
-			j, err := openConfig(c.Context(), &f, job.NewSay(os.Stderr, true))
+			j, err := openConfig(c.Context(), &f, job.NewSay(stderr, true))
 			if err != nil {
 				return err
 			}
@@ -237,7 +237,7 @@ func newCreate() *cobra.Command {
   bin/run-job.sh topic create kafka.totals --setting cleanup.policy=compact --config-path=job.properties`,
 		Args: exactly(1, "one stream"),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := openStream(c.Context(), &f, args[0], job.NewSay(os.Stderr, true))
+			s, err := openStream(c.Context(), &f, args[0], job.NewSay(stderr, true))
 			if err != nil {
 				return err
 			}
