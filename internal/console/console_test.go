@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,7 +101,7 @@ func TestStatus(t *testing.T) {
 	d.add(events.Progress{Container: "0", At: at, In: map[string]events.Flow{"kafka.in": {Messages: 1000}}})
 	d.add(events.Progress{Container: "0", At: at.Add(time.Second), In: map[string]events.Flow{"kafka.in": {Messages: 3500}},
 		Out: map[string]events.Flow{"kafka.out": {Messages: 4}}, Windows: 2, Commits: 3, Lag: 12000})
-	expect(t, "running", d.status(at.Add(65*time.Second)), "running 1:05 · in 3,500 (2,500/s) · out 4 (4.0/s) · 2 windows · 3 commits · 12,000 waiting")
+	expect(t, "running", d.status(at.Add(65*time.Second)), "running 1:05 · in 3,500 (2,500/s) · out 4 (4.0/s) · 12,000 waiting · 2 windows · 3 commits")
 }
 
 // Elsewhere than on a terminal there are plain lines, without codes, and
@@ -146,9 +147,18 @@ func TestQuietShowsNoMessages(t *testing.T) {
 
 func TestRenderKeepsToTheWidth(t *testing.T) {
 	s := style{}
-	got := s.render("12:00:00", line{label: "out", text: strings.Repeat("é", 100), hint: "never"}, 40)
-	if n := len([]rune(got)); n != 40 || !strings.HasSuffix(got, "...") {
-		t.Errorf("%d characters: %s", n, got)
+	got := s.render("12:00:00", line{label: "out", text: strings.Repeat("é", 100), hint: "why this is shown"}, 40)
+	lines := strings.Split(got, "\n")
+	if len(lines) != linesMost+1 || !strings.HasSuffix(lines[linesMost-1], "...") || strings.TrimSpace(lines[linesMost]) != "why this is shown" {
+		t.Errorf("%d lines:\n%s", len(lines), got)
+	}
+	for _, l := range lines {
+		if n := len([]rune(l)); n > 40 {
+			t.Errorf("%d characters: %s", n, l)
+		}
+	}
+	if got, want := s.render("12:00:00", line{label: "in", text: "some words", hint: "a hint"}, 80), "12:00:00  in       some words   a hint"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 	got = s.render("12:00:00", line{label: "error", kind: bad, text: strings.Repeat("x", 100)}, 40)
 	if !strings.HasSuffix(got, strings.Repeat("x", 100)) {
@@ -158,6 +168,32 @@ func TestRenderKeepsToTheWidth(t *testing.T) {
 	if strings.Contains(painted, "\x1b[31m") {
 		t.Errorf("a message's colours got through: %q", painted)
 	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want []string
+	}{
+		{"", []string{""}},
+		{"short", []string{"short"}},
+		{"one two three", []string{"one two", "three"}},
+		{"aaaaaaaaaaaaaaaa", []string{"aaaaaaaaaa", "aaaaaa"}},
+		{"a bbbbbbbbbbbbb", []string{"a bbbbbbbb", "bbbbb"}},
+		{"0123456789 123456789 and more", []string{"0123456789", "1234567..."}},
+	} {
+		if got := wrap(c.text, 10, 2); !slices.Equal(got, c.want) {
+			t.Errorf("%q: %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
+// The stop stands before the last windows, whose cause it is.
+func TestDigestOfAStop(t *testing.T) {
+	d := newDigest()
+	d.add(events.Stopping{Why: "signal: interrupt"})
+	d.add(events.Sent{Stream: "kafka.out", Value: "v"})
+	expect(t, "stop", show(d, 0), "stop: Ctrl-C (what is begun is finished, sent and committed)\nout: kafka.out  v (a sample of what the tasks sent)\n")
 }
 
 func TestWords(t *testing.T) {

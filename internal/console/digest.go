@@ -119,7 +119,7 @@ func (d *digest) add(e events.Event) {
 		d.other = append(d.other, line{label: "dropped", kind: careful, text: fmt.Sprintf("%s: %s (%s so far)", e.Task, e.Cause, count(e.Total, "message"))})
 	case events.Stopping:
 		if len(d.last) == 0 || !d.hinted["stop"] {
-			d.other = append(d.other, line{label: "stop", text: e.Why, hint: "what is begun is finished, sent and committed"})
+			d.other = append(d.other, line{label: "stop", text: cause(e.Why), hint: "what is begun is finished, sent and committed"})
 			d.hinted["stop"] = true
 		}
 	case events.Stopped:
@@ -155,11 +155,12 @@ func (d *digest) lines(now time.Time, final bool) []line {
 		}
 	}
 	clear(d.received)
+	// Before the work: a stop is why the last windows are due.
+	out = append(out, d.other...)
+	d.other = nil
 	if d.settled(final) {
 		out = append(out, d.work(now)...)
 	}
-	out = append(out, d.other...)
-	d.other = nil
 	for i := range out {
 		if d.hinted[out[i].label] && out[i].label != "stop" {
 			out[i].hint = ""
@@ -318,16 +319,28 @@ func (d *digest) status(now time.Time) string {
 		fmt.Sprintf("in %s (%s/s)", number(in), rate(inRate)),
 		fmt.Sprintf("out %s (%s/s)", number(out), rate(outRate)),
 	}
-	if windows > 0 {
-		parts = append(parts, number(windows)+" windows")
-	}
-	parts = append(parts, number(commits)+" commits")
+	// What a narrow terminal cuts off comes last.
 	if lag > 0 {
 		parts = append(parts, number(lag)+" waiting")
 	} else {
 		parts = append(parts, "all read")
 	}
+	if windows > 0 {
+		parts = append(parts, count(windows, "window"))
+	}
+	parts = append(parts, count(commits, "commit"))
 	return strings.Join(parts, " · ")
+}
+
+// cause says in a person's words why a run stops.
+func cause(why string) string {
+	switch why {
+	case "signal: interrupt":
+		return "Ctrl-C"
+	case "signal: terminated":
+		return "told to by a signal (SIGTERM)"
+	}
+	return why
 }
 
 func sample(stream string, hasKey bool, key, value string) string {

@@ -31,7 +31,12 @@ func (s style) paint(code, text string) string {
 
 const labelWidth = 8
 
-// render is a line with its time, no longer than the terminal is wide.
+// linesMost is how many lines of a terminal one line of the run may take: a
+// message is worth more than one, and must not fill the screen.
+const linesMost = 3
+
+// render is a line with its time, in as many lines as the terminal's width asks
+// for. A hint that finds no room behind the text stands on a line of its own.
 func (s style) render(clock string, l line, width int) string {
 	label := l.label + strings.Repeat(" ", max(0, labelWidth-utf8.RuneCountInString(l.label)))
 	code := cyan
@@ -44,21 +49,44 @@ func (s style) render(clock string, l line, width int) string {
 		code = yellow
 	case plain:
 	}
-	prefix := clock + "  " + label + " "
-	room := width - utf8.RuneCountInString(prefix)
-	text := printable(l.text)
-	hint := ""
-	if l.hint != "" {
-		hint = "   " + l.hint
-	}
-	// An error is shown whole, everything else keeps to its line.
+	indent := utf8.RuneCountInString(clock) + 2 + utf8.RuneCountInString(label) + 1
+	room := max(width-indent, 20)
+	text := []string{printable(l.text)}
+	// An error is shown whole and as it is, to be copied.
 	if l.kind != bad && width > 0 {
-		text = shorten(text, room)
-		if utf8.RuneCountInString(text)+utf8.RuneCountInString(hint) > room {
-			hint = ""
-		}
+		text = wrap(text[0], room, linesMost)
 	}
-	return s.paint(dim, clock) + "  " + s.paint(code, label) + " " + text + s.paint(dim, hint)
+	gap := "\n" + strings.Repeat(" ", indent)
+	out := s.paint(dim, clock) + "  " + s.paint(code, label) + " " + strings.Join(text, gap)
+	switch {
+	case l.hint == "":
+		return out
+	case utf8.RuneCountInString(text[len(text)-1])+3+utf8.RuneCountInString(l.hint) <= room:
+		return out + s.paint(dim, "   "+l.hint)
+	}
+	return out + gap + s.paint(dim, shorten(l.hint, room))
+}
+
+// wrap breaks text into lines of a width, between words where that does not
+// leave half of a line empty; what is too much for most lines is cut off.
+func wrap(text string, width, most int) []string {
+	var lines []string
+	rest := []rune(text)
+	for len(rest) > width && len(lines) < most-1 {
+		end := width
+		for i := width; i > width/2; i-- {
+			if rest[i] == ' ' {
+				end = i
+				break
+			}
+		}
+		lines = append(lines, strings.TrimRight(string(rest[:end]), " "))
+		for end < len(rest) && rest[end] == ' ' {
+			end++
+		}
+		rest = rest[end:]
+	}
+	return append(lines, shorten(string(rest), width))
 }
 
 // shorten cuts text to a width, and shows that it did.
