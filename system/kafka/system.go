@@ -273,6 +273,9 @@ func (l *link) reach(ctx context.Context) error {
 		if ctx.Err() == nil || last == nil {
 			last = err
 		}
+		if errors.Is(err, kgo.ErrClientClosed) {
+			return fmt.Errorf("system %s: %w", l.s.name, errClosed)
+		}
 		if refused(err) {
 			return l.failure(last, time.Since(start), true)
 		}

@@ -33,6 +33,15 @@ func newConsumer(b *Broker) *consumer {
 
 // Assign on a partition that is assigned already moves its position.
 func (c *consumer) Assign(src *task.Source, next int64) error {
+	if next < 0 && next != system.Oldest && next != system.End {
+		return fmt.Errorf("assign %s: %d is no offset", src, next)
+	}
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		return fmt.Errorf("assign %s: consumer %w", src, errClosed)
+	}
 	c.broker.mu.Lock()
 	p, err := c.broker.find(src.Stream, src.Partition)
 	if err == nil {
