@@ -1,0 +1,323 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"heddle/checkpoint"
+	"heddle/config"
+	"heddle/container"
+	"heddle/coordinator"
+	"heddle/jobmodel"
+	"heddle/system"
+)
+
+// Position is one task's place in one partition, as `checkpoint show` prints it.
+type Position struct {
+	Task      string `json:"task"`
+	Stream    string `json:"stream"`
+	Partition int32  `json:"partition"`
+	// Offset is that of the last processed message, as the checkpoint has it; nil
+	// if there is none.
+	Offset *string `json:"offset"`
+	// End is the offset that the partition's next message gets, Lag how many
+	// messages lie before it; nil if the partition could not be asked.
+	End *int64 `json:"end"`
+	Lag *int64 `json:"lag"`
+}
+
+// Move is a change of positions, for `checkpoint set`.
+type Move struct {
+	// Stream is the input, "system.stream".
+	Stream string
+	// Partition is the only one to be moved; below 0: all.
+	Partition int32
+	// Task is the only one to be moved; "": all that read the stream.
+	Task string
+	// To is oldest, newest, or the offset of the next message to be read.
+	To string
+}
+
+// Check says what is wrong with a Move, before anything is asked.
+func (m Move) Check() error {
+	switch m.To {
+	case "oldest", "newest":
+		return nil
+	case "":
+		return Usage("set: --to is missing; give oldest, newest, or the offset of the next message to be read")
+	}
+	if n, err := strconv.ParseInt(m.To, 10, 64); err != nil || n < 0 {
+		return Usage("--to=%s: expected oldest, newest or an offset of 0 or above", m.To)
+	}
+	return nil
+}
+
+// positions is what both commands look at.
+type positions struct {
+	systems container.Systems
+	model   jobmodel.JobModel
+	last    map[string]checkpoint.Checkpoint
+	ends    map[system.StreamID][]system.Ends
+}
+
+func (j *Job) positions(ctx context.Context) (*positions, error) {
+	p := &positions{ends: map[system.StreamID][]system.Ends{}}
+	var err error
+	if p.systems, err = j.Systems(); err != nil {
+		return nil, err
+	}
+	if err := p.read(ctx, j); err != nil {
+		_ = p.systems.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *positions) read(ctx context.Context, j *Job) (err error) {
+	if p.model, _, err = coordinator.Plan(ctx, j.Config, p.systems); err != nil {
+		return err
+	}
+	if p.last, err = checkpoint.ReadAll(ctx, j.Config, p.systems, checkpoint.Options{Logger: j.log}); err != nil {
+		return err
+	}
+	for _, t := range p.tasks() {
+		for _, in := range t.Inputs {
+			id := system.StreamID{System: in.System, Stream: in.Stream}
+			if _, ok := p.ends[id]; ok {
+				continue
+			}
+			sys, err := p.systems.Get(in.System)
+			if err != nil {
+				return usageError{err}
+			}
+			admin, err := sys.Admin()
+			if err != nil {
+				return err
+			}
+			if p.ends[id], err = admin.Offsets(ctx, in.Stream); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tasks are those of all containers, by name.
+func (p *positions) tasks() []jobmodel.Task {
+	var all []jobmodel.Task
+	for _, c := range p.model.Containers {
+		all = slices.AppendSeq(all, maps.Values(c.Tasks))
+	}
+	slices.SortFunc(all, func(a, b jobmodel.Task) int { return naturally(a.Name, b.Name) })
+	return all
+}
+
+// naturally orders names that end in a number by it ("Partition 10" after
+// "Partition 9").
+func naturally(a, b string) int {
+	head := func(s string) (string, int) {
+		i := len(strings.TrimRight(s, "0123456789"))
+		n, _ := strconv.Atoi(s[i:])
+		return s[:i], n
+	}
+	x, m := head(a)
+	y, n := head(b)
+	return cmp.Or(strings.Compare(x, y), m-n)
+}
+
+func (p *positions) list() []Position {
+	out := []Position{}
+	for _, t := range p.tasks() {
+		for _, in := range t.Inputs {
+			at := system.Partition{System: in.System, Stream: in.Stream, Partition: in.Partition}
+			pos := Position{Task: t.Name, Stream: in.System + "." + in.Stream, Partition: in.Partition}
+			if o := p.last[t.Name].Inputs[at]; o != "" {
+				pos.Offset = &o
+			}
+			if e := p.ends[at.StreamID()]; int(in.Partition) < len(e) {
+				end := e[in.Partition].Next
+				pos.End = &end
+				if pos.Offset != nil {
+					if n, err := strconv.ParseInt(*pos.Offset, 10, 64); err == nil {
+						lag := max(end-max(n+1, e[in.Partition].Oldest), 0)
+						pos.Lag = &lag
+					}
+				}
+			}
+			out = append(out, pos)
+		}
+	}
+	return out
+}
+
+// Positions gives the checkpoints of the job's tasks; it changes nothing.
+func (j *Job) Positions(ctx context.Context) ([]Position, error) {
+	p, err := j.positions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer p.systems.Close()
+	return p.list(), nil
+}
+
+// PrintPositions writes a table.
+func PrintPositions(w io.Writer, all []Position) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "TASK\tSTREAM\tPARTITION\tLAST PROCESSED\tEND\tLAG")
+	number := func(n *int64) string {
+		if n == nil {
+			return "-"
+		}
+		return strconv.FormatInt(*n, 10)
+	}
+	for _, p := range all {
+		offset := "-"
+		if p.Offset != nil {
+			offset = *p.Offset
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", p.Task, p.Stream, p.Partition, offset, number(p.End), number(p.Lag))
+	}
+	return t.Flush()
+}
+
+// MovePositions writes new checkpoints for a job that does not run; it gives the
+// positions after it. What the checkpoints say of changelogs stays: stores keep
+// what they hold.
+func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
+	if err := m.Check(); err != nil {
+		return nil, err
+	}
+	at, err := config.ParseSystemStream(m.Stream)
+	if err != nil {
+		return nil, Usage("%v; name an input of the job as system.stream", err)
+	}
+	at = config.Physical(j.Config, at.System, at.Stream)
+	if err := j.notRunning(ctx); err != nil {
+		return nil, err
+	}
+	p, err := j.positions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer p.systems.Close()
+	changed, err := p.moved(at, m)
+	if err != nil {
+		return nil, err
+	}
+	log, err := checkpoint.New(j.Config, p.systems, checkpoint.Options{Logger: j.log})
+	if err != nil {
+		return nil, err
+	}
+	err = log.Start(ctx)
+	for _, name := range slices.Sorted(maps.Keys(changed)) {
+		if err == nil {
+			err = log.Write(ctx, name, changed[name])
+			p.last[name] = changed[name]
+		}
+	}
+	return p.list(), errors.Join(err, log.Close())
+}
+
+// notRunning refuses to change the checkpoints under a job that runs on YARN:
+// its next commit would undo the change.
+func (j *Job) notRunning(ctx context.Context) error {
+	if j.Factory != config.YARN {
+		return nil
+	}
+	c, err := OpenCluster(j.log)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	running, err := c.named(ctx, j.Name(), live...)
+	if err == nil && len(running) > 0 {
+		err = refusedError{fmt.Errorf("the job %s runs as %s, and would write its own checkpoints over these; stop it first with run-job kill %s", j.Name(), running[0].ID, running[0].ID)}
+	}
+	return err
+}
+
+// moved gives the new checkpoints of the tasks that the move concerns.
+func (p *positions) moved(at config.SystemStream, m Move) (map[string]checkpoint.Checkpoint, error) {
+	out := map[string]checkpoint.Checkpoint{}
+	stream := system.StreamID{System: at.System, Stream: at.Stream}
+	var tasks []string
+	read := false
+	for _, t := range p.tasks() {
+		tasks = append(tasks, t.Name)
+		for _, in := range t.Inputs {
+			part := system.Partition{System: in.System, Stream: in.Stream, Partition: in.Partition}
+			if part.StreamID() != stream {
+				continue
+			}
+			read = true
+			if m.Task != "" && m.Task != t.Name || m.Partition >= 0 && m.Partition != in.Partition {
+				continue
+			}
+			offset, err := last(m.To, part, p.ends[stream])
+			if err != nil {
+				return nil, err
+			}
+			c, ok := out[t.Name]
+			if !ok {
+				c = p.last[t.Name]
+				c.Inputs = maps.Clone(c.Inputs)
+				if c.Inputs == nil {
+					c.Inputs = map[system.Partition]string{}
+				}
+				c.ID = checkpoint.NewID(time.Now())
+			}
+			c.Inputs[part] = offset
+			out[t.Name] = c
+		}
+	}
+	switch {
+	case !read:
+		return nil, Usage("%s is no input of the job; checkpoint show lists them", m.Stream)
+	case len(out) == 0 && m.Task != "" && !slices.Contains(tasks, m.Task):
+		return nil, Usage("--task=%s: there is no such task; there are: %s", m.Task, strings.Join(tasks, ", "))
+	case len(out) == 0:
+		return nil, Usage("--partition=%d: no such partition of %s is read%s", m.Partition, m.Stream, by(m.Task))
+	}
+	return out, nil
+}
+
+func by(task string) string {
+	if task == "" {
+		return ""
+	}
+	return " by " + task
+}
+
+// last is the offset of the last processed message for a reader that is to go
+// on at to.
+func last(to string, p system.Partition, ends []system.Ends) (string, error) {
+	if int(p.Partition) >= len(ends) {
+		return "", Usage("%s: the stream has only %d partitions", p, len(ends))
+	}
+	e := ends[p.Partition]
+	next := e.Oldest
+	switch to {
+	case "oldest":
+	case "newest":
+		next = e.Next
+	default:
+		n, err := strconv.ParseInt(to, 10, 64)
+		if err != nil {
+			return "", Usage("--to=%s: expected oldest, newest or an offset", to)
+		}
+		if n < e.Oldest || n > e.Next {
+			return "", Usage("--to=%s: partition %d of %s.%s holds the offsets %d to %d (its end)", to, p.Partition, p.System, p.Stream, e.Oldest, e.Next)
+		}
+		next = n
+	}
+	return strconv.FormatInt(next-1, 10), nil
+}
