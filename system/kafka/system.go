@@ -263,6 +263,10 @@ func (l *link) reach(ctx context.Context) error {
 	start := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTookTooLong)
 	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	// A request of a closed client may hang.
+	defer context.AfterFunc(l.client.Context(), func() { end(errClosed) })()
 	var last error
 	for try := 1; ; try++ {
 		err := l.client.Ping(ctx)
@@ -283,9 +287,6 @@ func (l *link) reach(ctx context.Context) error {
 		select {
 		case <-wait.C:
 			continue
-		case <-l.s.ctx.Done():
-			wait.Stop()
-			return fmt.Errorf("system %s: %w", l.s.name, errClosed)
 		case <-ctx.Done():
 			wait.Stop()
 		}
