@@ -2,13 +2,15 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"heddle/bench/steady"
 )
 
-// passThrough sends every record on from one goroutine.
+// passThrough sends every record on from one goroutine. The record that was
+// read is the one that is written: nothing is allocated in between.
 func (l *loop) passThrough(ctx context.Context) error {
 	client, err := kgo.NewClient(append(options(l.brokers...), reading(l.in, l.partitions))...)
 	if err != nil {
@@ -29,7 +31,8 @@ func (l *loop) passThrough(ctx context.Context) error {
 		fetches.EachRecord(func(r *kgo.Record) {
 			count.One()
 			left--
-			client.Produce(ctx, &kgo.Record{Topic: l.out, Key: r.Key, Value: r.Value}, delivered)
+			r.Topic, r.Timestamp, r.Context = l.out, time.Time{}, nil
+			client.Produce(ctx, r, delivered)
 		})
 	}
 	count.Rest()

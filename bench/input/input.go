@@ -70,7 +70,7 @@ type Event struct {
 // AppendEvent appends record i as JSON, as Event has it.
 func AppendEvent(dst []byte, i int64) []byte {
 	dst = appendUser(append(dst, `{"user":"`...), User(i))
-	dst = appendPadded(append(dst, `","url":"/page/`...), i%100_000_000, 8)
+	dst = appendPadded(append(dst, `","url":"/catalog/`...), i, 11)
 	dst = strconv.AppendInt(append(dst, `","timestamp":`...), 1_448_933_719_000+i, 10)
 	dst = strconv.AppendInt(append(dst, `,"latencyMs":`...), 10_000+i%90_000, 10)
 	return append(dst, '}')

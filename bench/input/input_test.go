@@ -1,0 +1,51 @@
+package input
+
+import (
+	"testing"
+
+	"github.com/go-json-experiment/json"
+)
+
+func TestRecords(t *testing.T) {
+	for _, i := range []int64{0, 1, 9_999, 123_456, 99_999_999} {
+		key, value := AppendKey(nil, i), AppendValue(nil, i)
+		if user, ok := ParseUser(key); !ok || user != User(i) || len(key) != 13 {
+			t.Errorf("key %q of record %d is user %d, %v", key, i, user, ok)
+		}
+		if n, ok := ParseValue(value); !ok || n != i || len(value) != ValueSize {
+			t.Errorf("value %q of record %d is %d, %v", value, i, n, ok)
+		}
+		raw := AppendEvent(nil, i)
+		var e Event
+		if err := json.Unmarshal(raw, &e, json.RejectUnknownMembers(true)); err != nil || e.User != string(key) || len(raw) != EventSize {
+			t.Errorf("event %s (%d bytes) of record %d is of %q: %v", raw, len(raw), i, e.User, err)
+		}
+	}
+}
+
+func TestNotRecords(t *testing.T) {
+	for _, key := range []string{"", "user-", "user-0000001", "user-00010000", "user--0000001", "other-00000001"} {
+		if u, ok := ParseUser([]byte(key)); ok {
+			t.Errorf("key %q is user %d", key, u)
+		}
+	}
+	value := AppendValue(nil, 7)
+	value[3] = 'x'
+	for _, v := range [][]byte{nil, value, value[:50]} {
+		if i, ok := ParseValue(v); ok {
+			t.Errorf("value %q is record %d", v, i)
+		}
+	}
+}
+
+func TestUsersAreSpread(t *testing.T) {
+	var n [Users]int
+	for i := range int64(100 * Users) {
+		n[User(i)]++
+	}
+	for u, c := range n {
+		if c < 40 || c > 180 {
+			t.Fatalf("user %d has %d of %d records", u, c, 100*Users)
+		}
+	}
+}
