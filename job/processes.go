@@ -59,6 +59,9 @@ func (j *Job) runProcesses(ctx context.Context, o RunOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(j.home(), 0o700); err != nil {
+		return fmt.Errorf("folder for the containers' credentials (heddle.home): %w", err)
+	}
 	dir, err := os.MkdirTemp(j.home(), "processes-*")
 	if err != nil {
 		return fmt.Errorf("folder for the containers' credentials (heddle.home): %w", err)
