@@ -274,7 +274,9 @@ func (l *link) reach(ctx context.Context) error {
 			l.reached = true
 			return nil
 		}
-		if ctx.Err() == nil || last == nil {
+		// The try that the time limit cuts off says less than the one before.
+		var late net.Error
+		if last == nil || ctx.Err() == nil && !(errors.As(err, &late) && late.Timeout()) {
 			last = err
 		}
 		if errors.Is(err, kgo.ErrClientClosed) {
