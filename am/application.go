@@ -79,7 +79,7 @@ func (a *Application) Run(ctx context.Context) (Finish, error) {
 	if err != nil {
 		return Finish{}, err
 	}
-	defer started.Stream.Close()
+	defer started.Close()
 	for _, w := range started.Warnings {
 		a.Log.Warn(w)
 	}

@@ -52,30 +52,15 @@ func prepare(ctx context.Context, c config.Config, systems Systems, log *slog.Lo
 	if err := stream.Submit(ctx, c); err != nil {
 		return pl, err
 	}
-	snap, err := stream.Read(ctx)
+	started, err := coordinator.Start(ctx, c, systems, log)
 	if err != nil {
 		return pl, err
 	}
-	previous, err := snap.Previous()
-	if err != nil {
-		return pl, err
+	for _, w := range started.Warnings {
+		log.Warn(w)
 	}
-	model, writes, err := coordinator.BuildModel(ctx, c, systems, previous)
-	if err != nil {
-		return pl, err
-	}
-	pl.model = model
-	warn(log, writes.Warning)
-	if err := stream.Write(ctx, writes.Assignments...); err != nil {
-		return pl, err
-	}
-	if pl.checkpoints, err = openCheckpoints(ctx, c, systems, log); err != nil {
-		return pl, err
-	}
-	if err := createChangelogs(ctx, c, systems, pl.specs, changelogPartitions(model, previous), log); err != nil {
-		return pl, err
-	}
-	return pl, stream.Write(ctx, writes.Changelog...)
+	pl.model, pl.checkpoints = started.Model, kept(started.Checkpoints, log)
+	return pl, started.Stream.Close()
 }
 
 func warn(log *slog.Logger, text string) {
@@ -90,68 +75,19 @@ func openCheckpoints(ctx context.Context, c config.Config, systems Systems, log 
 	if err != nil {
 		return nil, err
 	}
-	if _, none := l.(checkpoint.None); none {
-		log.Warn("no checkpoints are kept (task.checkpoint.factory=none): every start begins at samza.offset.default")
-		return nil, nil
-	}
 	if err := l.Start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("checkpoints: %w", err), l.Close())
 	}
-	return l, nil
+	return kept(l, log), nil
 }
 
-// changelogPartitions is how many partitions the changelogs have: one more
-// than the largest number that a task has or had.
-func changelogPartitions(m jobmodel.JobModel, previous coordinator.Previous) int32 {
-	largest := int32(-1)
-	for _, c := range m.Containers {
-		for _, t := range c.Tasks {
-			largest = max(largest, t.ChangelogPartition)
-		}
+// kept is the log of checkpoints, or nil, with a warning, if none are kept.
+func kept(l checkpoint.Log, log *slog.Logger) checkpoint.Log {
+	if _, none := l.(checkpoint.None); none {
+		log.Warn("no checkpoints are kept (task.checkpoint.factory=none): every start begins at samza.offset.default")
+		return nil
 	}
-	for _, p := range previous.Changelog {
-		largest = max(largest, p)
-	}
-	return largest + 1
-}
-
-func createChangelogs(ctx context.Context, c config.Config, systems Systems, specs []storage.Spec, partitions int32, log *slog.Logger) error {
-	brokers := map[string]int{}
-	for _, s := range specs {
-		if !s.Logged() {
-			continue
-		}
-		name := s.Changelog.System
-		if _, ok := brokers[name]; ok {
-			continue
-		}
-		n, err := countBrokers(ctx, systems, name)
-		if err != nil {
-			return fmt.Errorf("changelog of store %q: %w", s.Name, err)
-		}
-		brokers[name] = n
-	}
-	topics, err := storage.ChangelogTopics(c, specs, partitions, brokers)
-	if err != nil {
-		return err
-	}
-	warnings, err := storage.Create(ctx, systems, topics)
-	for _, w := range warnings {
-		log.Warn(w)
-	}
-	return err
-}
-
-func countBrokers(ctx context.Context, systems Systems, name string) (int, error) {
-	sys, err := systems.Get(name)
-	if err != nil {
-		return 0, err
-	}
-	admin, err := sys.Admin()
-	if err != nil {
-		return 0, err
-	}
-	return admin.Brokers(ctx)
+	return l
 }
 
 // preloadedOffsets reads heddle.run.preloaded.* of the inputs: the offsets of

@@ -16,8 +16,10 @@ import (
 // Started is what a start of a job has worked out and written down.
 type Started struct {
 	Model jobmodel.JobModel
-	// Stream is the job's coordinator stream, open for what comes later.
-	Stream *Stream
+	// Stream is the job's coordinator stream, and Checkpoints what tells how far
+	// its tasks have come; both are open for what comes later, until Close.
+	Stream      *Stream
+	Checkpoints checkpoint.Log
 	// Hosts gives the host that each container ran on last, if it is known.
 	Hosts map[string]string
 	// Warnings are for people.
@@ -42,10 +44,18 @@ func Start(ctx context.Context, cfg config.Config, systems map[string]system.Sys
 	}
 	s := &Started{Stream: stream}
 	if err := s.start(ctx, cfg, systems, log); err != nil {
-		_ = stream.Close()
-		return nil, err
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// Close closes the stream and the checkpoints; the systems stay open.
+func (s *Started) Close() error {
+	var err error
+	if s.Checkpoints != nil {
+		err = s.Checkpoints.Close()
+	}
+	return errors.Join(err, s.Stream.Close())
 }
 
 func (s *Started) start(ctx context.Context, cfg config.Config, systems map[string]system.System, log *slog.Logger) error {
@@ -67,15 +77,11 @@ func (s *Started) start(ctx context.Context, cfg config.Config, systems map[stri
 	if err := s.Stream.Write(ctx, w.Assignments...); err != nil {
 		return err
 	}
-	positions, err := checkpoint.New(cfg, systems, checkpoint.Options{Logger: log})
-	if err != nil {
+	if s.Checkpoints, err = checkpoint.New(cfg, systems, checkpoint.Options{Logger: log}); err != nil {
 		return err
 	}
-	if err := positions.Start(ctx); err != nil {
-		return err
-	}
-	if err := positions.Close(); err != nil {
-		return err
+	if err := s.Checkpoints.Start(ctx); err != nil {
+		return fmt.Errorf("checkpoints: %w", err)
 	}
 	if err := s.changelogs(ctx, cfg, systems, w.ChangelogPartitions); err != nil {
 		return err
@@ -93,10 +99,10 @@ func (s *Started) changelogs(ctx context.Context, cfg config.Config, systems map
 	for _, w := range warnings {
 		s.warn(w)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, system.ErrUnreachable) {
 		return &PlanError{err}
 	}
-	return nil
+	return err
 }
 
 // Plan works out, before anything is changed, what a start of the job would
