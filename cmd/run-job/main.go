@@ -25,7 +25,7 @@ func run(args []string) int {
 	ctx := context.Background()
 	// A run in one process or as processes stops gracefully by itself; every
 	// other command just ends.
-	if !isRun(args) {
+	if !isRun(root, args) {
 		var stop context.CancelFunc
 		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		defer stop()

@@ -4,7 +4,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,12 +65,11 @@ func (f *flags) load(c *cobra.Command, quiet bool) (*job.Job, *job.Say, error) {
 	return j, say, err
 }
 
-// subcommands are the names that make an invocation something else than a run.
-var subcommands = []string{"status", "kill", "list", "logs", "validate", "package", "topic", "checkpoint", "config-reference", "help", "completion"}
-
-// isRun says if the arguments ask for a run.
-func isRun(args []string) bool {
-	return !slices.ContainsFunc(args, func(a string) bool { return slices.Contains(subcommands, a) })
+// isRun says if the arguments ask for a run, and not for one of the other
+// commands.
+func isRun(root *cobra.Command, args []string) bool {
+	c, _, err := root.Find(args)
+	return err == nil && c == root
 }
 
 const rootHelp = `Run-job runs a stream job that a .properties file describes: in one process on this
@@ -128,7 +126,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return job.Usage("%v; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newStatus(), newKill(), newList(), newLogs(), newValidate(), newPackage(), newTopic(), newCheckpoint(), newInit(), newReference())
+	root.AddCommand(newStatus(), newKill(), newList(), newLogs(), newValidate(), newPackage(), newTopic(), newCheckpoint(), newInit(), newDev(), newReference())
 	return root
 }
 
