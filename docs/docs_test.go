@@ -1,0 +1,166 @@
+// Package docs has no code; its tests hold the pages to what there is.
+package docs
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = ".."
+
+// pages are all Markdown files of the repository, with their texts.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".." || slices.Contains([]string{"build", "node_modules", "testdata"}, d.Name())):
+			return fs.SkipDir
+		case d.IsDir() || filepath.Ext(path) != ".md":
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		found[path] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) < 10 {
+		t.Fatalf("only %d pages found below %s", len(found), root)
+	}
+	return found
+}
+
+var (
+	link  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	fence = regexp.MustCompile("(?ms)^```sh\n(.*?)^```")
+	code  = regexp.MustCompile("(?ms)^```.*?^```|`[^`\n]*`")
+	flag  = regexp.MustCompile(`(?:^|\s)(--[a-z][a-z-]*)`)
+	// name is the use of a flag's name in the source: a string that begins with
+	// it, with or without dashes.
+	name = regexp.MustCompile(`"(?:--)?([a-z][a-z-]*)[ ="]`)
+)
+
+// Every relative link leads to a file of the repository.
+func TestLinks(t *testing.T) {
+	for page, text := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(text, ""), -1) {
+			target, _, _ := strings.Cut(m[1], "#")
+			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), target)); err != nil {
+				t.Errorf("%s links to %s: %v", page, m[1], err)
+			}
+		}
+	}
+}
+
+// Every command that a page shows calls a script that exists, with files that
+// exist and flags that its source names.
+func TestCommands(t *testing.T) {
+	known := map[string][]string{
+		"bin/run-job.sh": flagsOf(t, "cmd/run-job/*.go"),
+		"bin/grid.sh":    wordsOf(t, "bin/grid.sh", "bin/grid/*", "deploy/grid/*"),
+		"bin/test.sh":    wordsOf(t, "bin/test.sh"),
+		"bin/bench.sh":   append(wordsOf(t, "bin/bench.sh"), flagsOf(t, "bench/run/*.go")...),
+	}
+	seen := 0
+	for page, text := range pages(t) {
+		for _, block := range fence.FindAllStringSubmatch(text, -1) {
+			for line := range strings.Lines(strings.ReplaceAll(block[1], "\\\n", " ")) {
+				line, _, _ = strings.Cut(line, " #")
+				script, line, ok := scriptOf(line)
+				if !ok {
+					continue
+				}
+				seen++
+				flags, ok := known[script]
+				if !ok {
+					if _, err := os.Stat(filepath.Join(root, script)); err != nil {
+						t.Errorf("%s: %s: there is no such script", page, strings.TrimSpace(line))
+					}
+					continue
+				}
+				for _, m := range flag.FindAllStringSubmatch(line, -1) {
+					if !slices.Contains(flags, m[1]) {
+						t.Errorf("%s: %s: %s has no flag %s", page, strings.TrimSpace(line), script, m[1])
+					}
+				}
+				for word := range strings.FieldsSeq(line) {
+					file, ok := strings.CutPrefix(word, "--config-path=")
+					if !ok || !strings.HasPrefix(file, "examples/") {
+						continue
+					}
+					if _, err := os.Stat(filepath.Join(root, file)); err != nil {
+						t.Errorf("%s: %s: %v", page, strings.TrimSpace(line), err)
+					}
+				}
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d commands were found", seen)
+	}
+}
+
+var script = regexp.MustCompile(`(?:^|[\s"(])(bin/[a-z-]+\.sh)`)
+
+// scriptOf finds the script that a line calls, and the line from there on.
+func scriptOf(line string) (path, rest string, ok bool) {
+	m := script.FindStringSubmatchIndex(line)
+	if m == nil {
+		return "", "", false
+	}
+	return line[m[2]:m[3]], line[m[2]:], true
+}
+
+// flagsOf gives the flags that Go files declare, with --help.
+func flagsOf(t *testing.T, pattern string) []string {
+	t.Helper()
+	flags := []string{"--help"}
+	for _, text := range read(t, pattern) {
+		for _, m := range name.FindAllStringSubmatch(text, -1) {
+			flags = append(flags, "--"+m[1])
+		}
+	}
+	return flags
+}
+
+// wordsOf gives the flags that scripts mention.
+func wordsOf(t *testing.T, patterns ...string) []string {
+	t.Helper()
+	var flags []string
+	word := regexp.MustCompile(`--[a-z][a-z-]*`)
+	for _, p := range patterns {
+		for _, text := range read(t, p) {
+			flags = append(flags, word.FindAllString(text, -1)...)
+		}
+	}
+	return flags
+}
+
+func read(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // a folder
+		}
+		texts = append(texts, string(b))
+	}
+	return texts
+}
