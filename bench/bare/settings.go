@@ -16,8 +16,8 @@ func options(brokers ...string) []kgo.Opt {
 
 		kgo.FetchMaxWait(500 * time.Millisecond),
 		kgo.FetchMaxPartitionBytes(1 << 20),
-		kgo.FetchMaxBytes(50 << 20),
-		kgo.BrokerMaxReadBytes(50<<20 + 1<<20 + 100<<20),
+		kgo.FetchMaxBytes(8 << 20),
+		kgo.BrokerMaxReadBytes(8<<20 + 1<<20 + 100<<20),
 
 		kgo.ProducerLinger(10 * time.Millisecond),
 		kgo.ProducerBatchMaxBytes(1 << 20),
