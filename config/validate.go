@@ -105,14 +105,12 @@ func (v *validator) name(what string, keys []string) {
 // spellings warns once of keys in an old spelling, and of each that is set in
 // both.
 func (v *validator) spellings(old []string) {
-	var both []string
 	var pairs []string
 	for _, key := range old {
 		d, s := match(key)
 		now := d.pattern.fill(s.params(key))
 		if _, ok := v.c.Get(now); ok {
 			v.warn(key, "the old spelling of %s, which is set too and wins", now)
-			both = append(both, key)
 			continue
 		}
 		pairs = append(pairs, key+" is now "+now)

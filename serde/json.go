@@ -149,7 +149,7 @@ func parse(b []byte) (any, error) {
 	}
 	if _, err := d.dec.ReadToken(); err == nil {
 		return nil, errors.New("more text follows the JSON value")
-	} else if err != io.EOF {
+	} else if !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	return v, nil

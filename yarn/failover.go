@@ -266,7 +266,7 @@ func (f *failover) reconnect() {
 	old := f.callers
 	f.callers = map[int]rpc.Caller{}
 	f.mu.Unlock()
-	closeAll(old)
+	_ = closeAll(old) // they are given up because they failed
 }
 
 // Close ends the connections; calls under way fail.

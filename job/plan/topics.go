@@ -98,11 +98,14 @@ func Topics(c config.Config, f Facts) ([]Creation, error) {
 	for _, s := range inputs {
 		need[s] = true
 	}
-	for s := range preloaded {
-		need[s] = need[s]
-	}
+	named := slices.Collect(maps.Keys(preloaded))
 	for _, s := range configured {
-		need[s.SystemStream] = need[s.SystemStream]
+		named = append(named, s.SystemStream)
+	}
+	for _, s := range named {
+		if !need[s] {
+			need[s] = false
+		}
 	}
 	var create []Creation
 	var errs []error
