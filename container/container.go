@@ -375,7 +375,7 @@ func (c *Container) await(running *sync.WaitGroup) {
 	select {
 	case <-done:
 	case <-time.After(hardWait):
-		c.closeProducers()
+		_ = c.closeProducers() // only to wake them; the stop has failed already
 		select {
 		case <-done:
 		case <-time.After(hardWait):

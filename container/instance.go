@@ -79,7 +79,6 @@ type instance struct {
 	// worked: something was processed, sent or called since the last commit.
 	worked     bool
 	samples    int // messages out that may still be shown
-	samplesIn  int
 	chunks     uint64
 	lastCommit time.Time
 	// committedAt is lastCommit for others, in ms; 0: none yet.

@@ -75,7 +75,7 @@ func judge(silent, limit, grace time.Duration) verdict {
 // wants them, until ctx ends.
 func (l *link) reports(ctx context.Context) {
 	heard := l.now()
-	pause := firstReport
+	var pause time.Duration
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

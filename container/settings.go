@@ -1,7 +1,6 @@
 package container
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -84,7 +83,6 @@ func get[T any](v *T, k config.Key[T], c config.Config) (err error) {
 
 // inputSettings is what the configuration says of one input stream.
 type inputSettings struct {
-	key, value   string // names of serdes
 	oldest       bool
 	reset        bool
 	outOfRange   string
@@ -123,15 +121,4 @@ func readInput(c config.Config, id system.StreamID) (inputSettings, error) {
 	level, _ := c.Get("systems." + id.System + ".consumer.isolation.level")
 	in.committed = level == "read_committed"
 	return in, nil
-}
-
-// caughtUpKey makes a container commit and end once it has read its inputs to
-// the end that they had at its start (run-job --until-caught-up). It is set by
-// run-job, not by people.
-const caughtUpKey = "heddle.run.until-caught-up"
-
-// preloadedKey holds the offsets of the first records that this start of
-// run-job preloaded into a stream, as "partition:offset,...".
-func preloadedKey(id system.StreamID) string {
-	return fmt.Sprintf("heddle.run.preloaded.%s.%s", id.System, id.Stream)
 }

@@ -230,7 +230,7 @@ func TestReadOldFormat(t *testing.T) {
 	raw := m.AppendTo(nil)
 	binary.BigEndian.PutUint32(raw[12:], crc32.ChecksumIEEE(raw[16:]))
 	raw = slices.Concat(raw, make([]byte, batchOverhead)) // a cut off second
-	d, err := reader.read(source("in", 0), raw[:len(raw)], 7, nil)
+	d, err := reader.read(source("in", 0), raw, 7, nil)
 	if err != nil || len(d.messages) != 1 || d.next != 8 || string(d.messages[0].ValueBytes) != "v" || d.messages[0].Timestamp != 1234 {
 		t.Errorf("%+v, %v", d, err)
 	}

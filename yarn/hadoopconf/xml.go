@@ -186,7 +186,7 @@ func (r *xmlReader) xinclude(start xml.StartElement, depth int) error {
 		case xml.EndElement:
 			if missing != nil {
 				// Not wrapped: errNoFile is about the including file.
-				return fmt.Errorf("include %q: %v", href, missing) //nolint:errorlint // see above
+				return fmt.Errorf("include %q: %v", href, missing)
 			}
 			return nil
 		case xml.StartElement:

@@ -30,7 +30,7 @@ func (c *Cluster) localize(k *container, work, key string, r *pb.LocalResourcePr
 	name := filepath.Base(u.GetFile())
 	source, err := fetchResource(u, r.GetTimestamp(), r.GetVisibility())
 	if err != nil {
-		return fmt.Errorf("Failed to download resource { %s }: %w", resourceURL(u), err) //nolint:staticcheck // YARN's own words
+		return fmt.Errorf("Failed to download resource { %s }: %w", resourceURL(u), err)
 	}
 	defer source.Close()
 	target := filepath.Join(cache, name)
@@ -39,7 +39,7 @@ func (c *Cluster) localize(k *container, work, key string, r *pb.LocalResourcePr
 			return err
 		}
 		if err := untar(source, name, target); err != nil {
-			return fmt.Errorf("Failed to download resource { %s }: %w", resourceURL(u), err) //nolint:staticcheck // YARN's own words
+			return fmt.Errorf("Failed to download resource { %s }: %w", resourceURL(u), err)
 		}
 	} else if err := writeAll(target, source, 0o555); err != nil {
 		return err
@@ -65,7 +65,7 @@ func resourceURL(u *pb.URLProto) string {
 
 func fetchResource(u *pb.URLProto, timestamp int64, visibility pb.LocalResourceVisibilityProto) (io.ReadCloser, error) {
 	changed := func(now int64) error {
-		return fmt.Errorf("Resource %s changed on src filesystem - expected: %d, was: %d", resourceURL(u), timestamp, now) //nolint:staticcheck // YARN's own words
+		return fmt.Errorf("Resource %s changed on src filesystem - expected: %d, was: %d", resourceURL(u), timestamp, now)
 	}
 	switch u.GetScheme() {
 	case "file":
@@ -84,7 +84,7 @@ func fetchResource(u *pb.URLProto, timestamp int64, visibility pb.LocalResourceV
 		return f, nil
 	case "http":
 		if visibility == pb.LocalResourceVisibilityProto_PUBLIC {
-			return nil, errors.New("Resource is not publicly accessible and as such cannot be part of the public cache") //nolint:staticcheck // YARN's own words
+			return nil, errors.New("Resource is not publicly accessible and as such cannot be part of the public cache")
 		}
 		if timestamp != 0 {
 			return nil, changed(0)
@@ -99,7 +99,7 @@ func fetchResource(u *pb.URLProto, timestamp int64, visibility pb.LocalResourceV
 		}
 		return resp.Body, nil
 	}
-	return nil, fmt.Errorf("No FileSystem for scheme %q (yarnfake knows file and http)", u.GetScheme()) //nolint:staticcheck // YARN's own words
+	return nil, fmt.Errorf("No FileSystem for scheme %q (yarnfake knows file and http)", u.GetScheme())
 }
 
 func writeAll(path string, source io.Reader, mode os.FileMode) error {
