@@ -79,8 +79,8 @@ func named(err error, paths []string) error {
 		}
 	}
 	var e *config.Error
-	if errors.As(err, &e) && e.Origin.Source == "" {
-		e.Origin.Source = paths[len(paths)-1]
+	if errors.As(err, &e) && (e.Origin.Source == "" || e.Origin.Source == config.OriginDefault) {
+		e.Origin = config.Origin{Source: paths[len(paths)-1]}
 	}
 	return err
 }

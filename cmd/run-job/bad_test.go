@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// binaries are run-job and, beside it as in a package, run-container.
+var binaries string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "run-job-test-*")
+	if err != nil {
+		panic(err)
+	}
+	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "heddle/cmd/run-job", "heddle/cmd/run-container")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	binaries = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+const goodJob = `job.name=j
+task.class=latency.CountLatency
+task.inputs=kafka.in
+systems.kafka.samza.factory=kafka
+systems.kafka.samza.msg.serde=json
+systems.kafka.samza.offset.default=oldest
+heddle.preload.kafka.in=in.jsonl
+`
+
+// start runs the built command in dir.
+func start(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(binaries, "run-job"), args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HEDDLE_CHECKOUT=", "HADOOP_CONF_DIR=", "YARN_CONF_DIR=", "XDG_CONFIG_HOME="+dir)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if ctx.Err() != nil {
+		t.Fatalf("run-job %q did not end\n%s", args, errs.String())
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// TestBadInput holds each wrong input to one line, first on stderr, that says
+// what and where, to the contract's exit code, and to leaving no topic behind.
+func TestBadInput(t *testing.T) {
+	without := func(key string) string {
+		var b strings.Builder
+		for line := range strings.Lines(goodJob) {
+			if !strings.HasPrefix(line, key+"=") {
+				b.WriteString(line)
+			}
+		}
+		return b.String()
+	}
+	run := []string{"--config-path=job.properties"}
+	with := func(args ...string) []string { return append([]string{"--config-path=job.properties"}, args...) }
+	tests := []struct {
+		name string
+		file string // "": goodJob
+		args []string
+		code int
+		want string // parts of the first line, separated by |
+	}{
+		{"no file", "", []string{"--config-path=nope.properties"}, 2, "nope.properties|does not exist"},
+		{"malformed", "a=\\u12\n", run, 2, `job.properties:1|malformed escape \u12`},
+		{"no job.name", without("job.name"), run, 2, "job.properties: job.name: not set|such as"},
+		{"no task.class", without("task.class"), run, 2, "job.properties: task.class: not set"},
+		{"no task.inputs", without("task.inputs"), run, 2, "job.properties: task.inputs: not set|such as"},
+		{"task not registered", strings.Replace(goodJob, "CountLatency", "X", 1), run, 2, `job.properties:2: task.class|"latency.X"|registers groupby.Count|latency.CountLatency`},
+		{"no such topic", without("heddle.preload.kafka.in"), run, 2, "job.properties:3: task.inputs|kafka.in does not exist|topic create kafka.in"},
+		{"nothing to preload", "", with("--config", "heddle.preload.kafka.in=nix.jsonl"), 2, "--config: heddle.preload.kafka.in|nix.jsonl"},
+		{"input without a system", "", with("--config", "task.inputs=in"), 2, "task.inputs|expected system.stream"},
+		{"unknown system", "", with("--config", "task.inputs=other.in"), 2, `task.inputs|"other"|there are: kafka`},
+		{"wrong type after an unknown key", "", with("--config", "task.windw.ms=5", "--config", "task.window.ms=soon"), 2, `--config: task.window.ms: "soon"|milliseconds`},
+		{"serde not registered", "", with("--config", "systems.kafka.samza.msg.serde=nix"), 2, `msg.serde|"nix" is not registered|there are: string`},
+		{"unknown factory", "", with("--config", "job.factory.class=nix"), 2, "job.factory.class|there are: thread, process, yarn"},
+		{"no program", "", with("--config", "heddle.task.program=./nix"), 2, "--config: heddle.task.program=./nix|no such file|Go main package"},
+		{"embedded on YARN", "", with("--config", "job.factory.class=yarn"), 2, "systems.kafka|embedded Kafka"},
+		{"YARN without a cluster", "", with("--config", "job.factory.class=yarn", "--config", "systems.kafka.producer.bootstrap.servers=localhost:1"), 2, "HADOOP_CONF_DIR"},
+		{"Kafka is away", "", with("--config", "systems.kafka.producer.bootstrap.servers=localhost:1"), 3, "localhost:1|systems.kafka.producer.bootstrap.servers|tried for"},
+		{"broken --config", "", with("--config", "nix"), 2, "expected key=value"},
+		{"bad --from", "", append([]string{"topic", "tail", "kafka.in", "--from=later"}, run...), 2, "--from=later|oldest, newest"},
+		{"contradiction", "", with("--wait", "--detach"), 2, "--wait and --detach"},
+		{"unknown command", "", []string{"foo"}, 2, `"foo"|commands are`},
+		{"unknown flag", "", with("--nix"), 2, "--nix|--help"},
+		{"unknown operation", "", with("--operation=nix"), 2, "--operation=nix|run, kill or status"},
+		{"nothing given", "", nil, 2, "--config-path=FILE"},
+		{"no application id", "", []string{"status", "nix"}, 2, "HADOOP_CONF_DIR"},
+		{"checkpoint of no input", "", append([]string{"checkpoint", "set", "kafka.in"}, run...), 2, "--to is missing"},
+		{"init with a bad name", "", []string{"init", "Foo"}, 2, `"Foo"|small letters`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := tt.file
+			if file == "" {
+				file = goodJob
+			}
+			for name, content := range map[string]string{"job.properties": file, "in.jsonl": `{"user":"a","latencyMs":1}` + "\n"} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			stdout, errs, code := start(t, dir, tt.args...)
+			first, _, _ := strings.Cut(errs, "\n")
+			if code != tt.code || stdout != "" {
+				t.Errorf("exit code %d, want %d; stdout %q; stderr:\n%s", code, tt.code, stdout, errs)
+			}
+			for part := range strings.SplitSeq(tt.want, "|") {
+				if !strings.Contains(first, part) {
+					t.Errorf("the first line is %q, want it to hold %q", first, part)
+				}
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, ".heddle", "kafka", "data", "partitions", "*")); len(left) > 0 {
+				t.Errorf("topics were made: %q", left)
+			}
+			for _, pattern := range []string{".heddle/run/*", ".heddle/processes-*", "heddle/secrets/*"} {
+				if left, _ := filepath.Glob(filepath.Join(dir, pattern)); len(left) > 0 {
+					t.Errorf("left behind: %q", left)
+				}
+			}
+		})
+	}
+}
+
+// TestUndecodable: the job ends with the topic, partition and offset, unless it
+// is told to drop.
+func TestUndecodable(t *testing.T) {
+	for _, factory := range []string{"thread", "process"} {
+		t.Run(factory, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for name, content := range map[string]string{"job.properties": goodJob, "in.jsonl": "no json\n"} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			args := []string{"--config-path=job.properties", "--until-caught-up", "--config", "job.factory.class=" + factory, "--config", "cluster-manager.container.retry.count=0"}
+			_, errs, code := start(t, dir, args...)
+			lines := strings.Split(strings.TrimSpace(errs), "\n")
+			last := lines[len(lines)-1]
+			if code != 1 || !strings.Contains(last, "topic in, partition ") || !strings.Contains(last, "offset 0") || !strings.Contains(last, "task.drop.deserialization.errors") {
+				t.Errorf("exit code %d, last line %q; stderr:\n%s", code, last, errs)
+			}
+			if _, errs, code := start(t, dir, append(args, "--config", "task.drop.deserialization.errors=true")...); code != 0 {
+				t.Errorf("dropping: exit code %d; stderr:\n%s", code, errs)
+			}
+		})
+	}
+}
+
+// TestHelpHasExamples walks all commands.
+func TestHelpHasExamples(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Example == "" || c.Short == "" {
+			t.Errorf("%s: no example or no description", c.CommandPath())
+		}
+		for _, s := range c.Commands() {
+			walk(s)
+		}
+	}
+	walk(newRoot())
+}
+
+func TestIsRun(t *testing.T) {
+	for line, want := range map[string]bool{
+		"--config-path=a":                 true,
+		"--config-path list":              true,
+		"--operation=kill":                true,
+		"list":                            false,
+		"--config-path a topic tail x":    false,
+		"dev --config-path=a":             false,
+		"checkpoint show --config x=y":    false,
+		"--config-path=a --quiet":         true,
+		"--config job.name=status --wait": true,
+	} {
+		if got := isRun(newRoot(), strings.Fields(line)); got != want {
+			t.Errorf("%q: %v", line, got)
+		}
+	}
+}
