@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -199,10 +200,21 @@ func (a *Application) Job() coordinator.Job {
 	default:
 		j.State = coordinator.JobRunning
 	}
-	if n := len(s.Notes); j.Diagnostics == "" && n > 0 && s.Notes[n-1].Level >= int(slog.LevelWarn) {
-		j.Diagnostics = s.Notes[n-1].Text
+	// A warning is told until what it is about is mended.
+	if j.Diagnostics == "" && !settled(s.Processors) {
+		for _, n := range slices.Backward(s.Notes) {
+			if n.Level >= int(slog.LevelWarn) {
+				j.Diagnostics = n.Text
+				break
+			}
+		}
 	}
 	return j
+}
+
+// settled says if every container processes, or has ended as it should.
+func settled(all []Processor) bool {
+	return !slices.ContainsFunc(all, func(p Processor) bool { return p.Phase != Done && !p.Processing })
 }
 
 // Containers describes each container (coordinator.State).

@@ -2,7 +2,7 @@ package am
 
 import (
 	"fmt"
-	"slices"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -151,6 +151,9 @@ func (m *Machine) Step(now time.Time, e Event) []Action {
 		}
 	case Reported:
 		m.changed = m.reported(now, e)
+		if p := m.procs[e.Processor]; m.changed && p.Processing && p.In.ID == e.ContainerID {
+			do = append(do, Note{0, fmt.Sprintf("container %s: processing on %s", p.ID, p.In.Host)})
+		}
 	case StopRequested:
 		do = m.beginStop(now, e, "")
 	case Refused:
@@ -210,7 +213,7 @@ func (m *Machine) Hurry() bool {
 }
 
 func (m *Machine) started(now time.Time, e Started) []Action {
-	var do []Action
+	do := []Action{Note{0, fmt.Sprintf("asking for %d containers", len(m.order))}}
 	for _, id := range m.order {
 		p := m.procs[id]
 		p.lastHost = e.Preferred[id]
@@ -245,7 +248,9 @@ func (m *Machine) allocated(now time.Time, e Allocated) []Action {
 		p.In, p.lastHost, p.heard = c, c.Host, now
 		p.Attempts++
 		m.in[c.ID] = p
-		do = append(do, Launch{Processor: p.ID, In: c, Attempt: p.Attempts})
+		do = append(do,
+			Note{0, fmt.Sprintf("container %s: starting in %s on %s, start %d", p.ID, c.ID, c.Host, p.Attempts)},
+			Launch{Processor: p.ID, In: c, Attempt: p.Attempts})
 	}
 	return do
 }
@@ -545,16 +550,21 @@ func exitText(x Exit) string {
 	return what
 }
 
-// firstLine is the first line of YARN's diagnostics that says something.
+// stamp is what YARN puts before its diagnostics: "[2026-11-24 00:21:42.666]".
+var stamp = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\]\s*`)
+
+// firstLine is the first line of YARN's diagnostics that says more than the exit
+// status does.
 func firstLine(s string) string {
-	lines := strings.Split(s, "\n")
-	i := slices.IndexFunc(lines, func(l string) bool { return strings.TrimSpace(l) != "" })
-	if i < 0 {
-		return ""
+	for l := range strings.Lines(s) {
+		l = stamp.ReplaceAllString(strings.TrimSpace(l), "")
+		switch {
+		case l == "", strings.HasPrefix(l, "Container killed on request"), strings.HasPrefix(l, "Container exited with a non-zero exit code"):
+			continue
+		case len(l) > 300:
+			return strings.ToValidUTF8(l[:300], "") + "..."
+		}
+		return l
 	}
-	l := strings.TrimSpace(lines[i])
-	if len(l) > 300 {
-		l = l[:300] + "..."
-	}
-	return l
+	return ""
 }
