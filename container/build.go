@@ -187,6 +187,7 @@ func (c *Container) assignLanes(starts []start) error {
 		f := c.fetchers[s.source.System]
 		if f == nil {
 			f = newFetcher(nil, pollInterval)
+			f.limit = overFactor * c.settings.safety
 			c.fetchers[s.source.System] = f
 		}
 		var lanes []*lane

@@ -32,9 +32,12 @@ type fetcher struct {
 	// interval is the time after which idle partitions are looked at while
 	// others are full (pollLater).
 	interval time.Duration
+	// limit bounds bytes; 0 is no bound.
+	limit int
 
 	mu     sync.Mutex // held once per poll and once per consumed batch
 	census census
+	bytes  int           // what all buffers hold
 	wake   chan struct{} // a buffer ran low
 }
 
@@ -79,7 +82,7 @@ func (f *fetcher) await(ctx context.Context, timer *time.Timer) bool {
 	waited := false
 	for {
 		f.mu.Lock()
-		plan := f.census.plan()
+		plan := f.census.plan(f.limit > 0 && f.bytes >= f.limit)
 		f.mu.Unlock()
 		var after <-chan time.Time
 		switch plan {
@@ -118,6 +121,7 @@ func (f *fetcher) deliver(batches []system.Batch) error {
 		lanes := len(fd.lanes)
 		fd.load.messages += lanes * len(b.Messages)
 		fd.load.bytes += lanes * b.Bytes
+		f.bytes += lanes * b.Bytes
 		fd.load.batches += lanes
 		fd.load.behind = b.Next < b.HighWatermark
 		f.classify(fd)
@@ -151,6 +155,7 @@ func (f *fetcher) consumed(fd *feed, count, bytes int) {
 	defer f.mu.Unlock()
 	fd.load.messages -= count
 	fd.load.bytes -= bytes
+	f.bytes -= bytes
 	fd.load.batches--
 	f.classify(fd)
 	if fd.paused && resumes(fd.level) && !fd.over {

@@ -4,9 +4,9 @@ package container
 // them for the fetch. Everything here is a function of its arguments.
 //
 // The rule: while every buffer is full the consumer is not polled at all, which
-// costs nothing. To pause a partition throws away what the client had fetched
-// of it already, so only partitions that are far ahead are paused, and only
-// while others have nothing to do.
+// costs nothing. Only partitions that are far ahead are paused, and only while
+// others have nothing to do. Whatever the single buffers hold, nothing is polled
+// while all of them together hold too much.
 
 // bounds are those of one partition's buffer. Zero means none.
 type bounds struct {
@@ -94,11 +94,19 @@ const (
 	pollHold
 )
 
+// overFactor times the bytes of the safety bound is what all buffers together
+// may hold before the rest waits. Buffers below their own bounds hold less than
+// one time that much, so there is always a full one whose emptying is waited for.
+const overFactor = 2
+
 // plan decides. A partition that had nothing at the last fetch is looked at
 // again after the poll interval while others are full, so that a slow task
-// does not keep an idle partition's next message waiting.
-func (c census) plan() polling {
+// does not keep an idle partition's next message waiting. over says that all
+// buffers together hold too much.
+func (c census) plan(over bool) polling {
 	switch full := c[levelFull] + c[levelAhead]; {
+	case over && full > 0:
+		return pollHold
 	case c[levelLow] > 0 || full == 0:
 		return pollNow
 	case c[levelIdle] > 0:
@@ -110,7 +118,7 @@ func (c census) plan() polling {
 // pauses says whether a partition of that level is to be paused now: it is far
 // ahead and the consumer is going to be polled for the sake of others.
 func (c census) pauses(l level) bool {
-	return l == levelAhead && c.plan() != pollHold
+	return l == levelAhead && c.plan(false) != pollHold
 }
 
 // resumes says whether a paused partition is to be read again.

@@ -61,8 +61,16 @@ func TestPlan(t *testing.T) {
 		"all far ahead: not polling is cheaper": {ahead: 4, want: pollHold},
 	} {
 		c := census{tt.idle, tt.low, tt.full, tt.ahead}
-		if got := c.plan(); got != tt.want {
+		if got := c.plan(false); got != tt.want {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+		// Too much in sum: wait, as long as there is a full buffer to wait for.
+		want := pollNow
+		if tt.full+tt.ahead > 0 {
+			want = pollHold
+		}
+		if got := c.plan(true); got != want {
+			t.Errorf("%s, too much in sum: %v, want %v", name, got, want)
 		}
 		if got := c.pauses(levelAhead); tt.ahead > 0 && got != tt.pausesAhead {
 			t.Errorf("%s: pauses %v, want %v", name, got, tt.pausesAhead)
