@@ -128,6 +128,10 @@ func (g *Grid) answers(ctx context.Context, part Part) error {
 func Eventually(t testing.TB, limit time.Duration, what string, done func() (ok bool, state string)) {
 	t.Helper()
 	deadline := time.After(limit)
+	ended := t.Context().Done()
+	if t.Context().Err() != nil {
+		ended = nil // in a clean-up, which runs after the test has ended
+	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -138,7 +142,7 @@ func Eventually(t testing.TB, limit time.Duration, what string, done func() (ok 
 		select {
 		case <-deadline:
 			t.Fatalf("%s: not within %s; last seen: %s", what, limit, cmp.Or(state, "nothing"))
-		case <-t.Context().Done():
+		case <-ended:
 			t.Fatalf("%s: the test ended; last seen: %s", what, cmp.Or(state, "nothing"))
 		case <-tick.C:
 		}
