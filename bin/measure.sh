@@ -35,13 +35,21 @@ done
 [[ $RUNS =~ ^[1-9][0-9]*$ ]] || { echo "measure: --runs takes a number, not '$RUNS'" >&2; exit 2; }
 if [[ -n $RESULT && $RESULT != /* ]]; then RESULT=$PWD/$RESULT; fi
 
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/heddle-measure.XXXXXX") || exit 1
+STARTED=''
+clean_up() {
+  [[ -z $STARTED ]] || bin/grid.sh clean --dir "$WORK/grid" >/dev/null 2>&1
+  rm -rf "$WORK"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 if [[ -z ${GRID_HOME:-} || -z ${HADOOP_CONF_DIR:-} || -z ${KAFKA_BOOTSTRAP_SERVERS:-} ]]; then
-  WORK=$(mktemp -d "${TMPDIR:-/tmp}/heddle-measure.XXXXXX") || exit 1
-  trap 'bin/grid.sh clean --dir "$WORK/grid" >/dev/null 2>&1; rm -rf "$WORK"' EXIT
-  trap 'exit 130' INT
-  trap 'exit 143' TERM HUP
+  STARTED=1
   bin/grid.sh start --dir "$WORK/grid" --ports free || exit
   eval "$(bin/grid.sh env --dir "$WORK/grid")"
 fi
 CGO_ENABLED=0 go test -buildvcs=false -tags grid,measure -count 1 -timeout 60m -run '^TestMeasure$' \
-  ./internal/endtoend -args -runs "$RUNS" -result "$RESULT"
+  ./internal/endtoend -args -runs "$RUNS" -result "$WORK/table" || exit 1
+cat "$WORK/table"
+if [[ -n $RESULT ]]; then cp "$WORK/table" "$RESULT"; fi

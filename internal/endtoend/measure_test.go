@@ -22,7 +22,7 @@ import (
 
 var (
 	measureRuns = flag.Int("runs", 5, "runs of each measurement")
-	measureFile = flag.String("result", "", "file to which the table is written as well")
+	measureFile = flag.String("result", "", "file to which the table is written; the test's log if empty")
 )
 
 // measurement is a row of the table: what was measured each time, and what the median must be below.
@@ -98,7 +98,7 @@ func TestMeasure(t *testing.T) {
 				killed.add((<-next).Sub(began).Seconds())
 				live.finish()
 				l.awaitRead(id, l.in)
-				// Idle: half a minute without a message.
+				// Idle for a while, so that what the work left is given back.
 				<-time.After(20 * time.Second)
 				master.add(resident(t, g.Processes(t, "run-am", id)[0].PID))
 				idle := g.Processes(t, "run-container", id)[0]
@@ -123,8 +123,9 @@ func TestMeasure(t *testing.T) {
 		fmt.Fprintf(w, "%s\t%s\t%.2f\t%.2f\t%.2f\tunder %g\t%s\t%s\n", m.what, m.unit, m.median(), slices.Min(m.values), slices.Max(m.values), m.target, m.samza, verdict)
 	}
 	_ = w.Flush()
-	fmt.Print(table.String())
-	if *measureFile != "" {
+	if *measureFile == "" {
+		t.Log(table.String())
+	} else {
 		if err := os.WriteFile(*measureFile, table.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -96,9 +96,16 @@ func TestStagingIsSwept(t *testing.T) {
 	l := newLatency(t, g, "yarn", 1)
 	dead := l.submit()
 	g.KillApplication(t, dead)
-	l.submit("--until-caught-up", "--detach")
+	detached := l.submit("--until-caught-up", "--detach")
 	if left := stagingFolders(t, g); slices.Contains(left, dead) {
 		t.Errorf("%s was killed and is still in %v", dead, left)
+	}
+	if app := g.AwaitApplication(t, soon, detached, "FINISHED", "FAILED", "KILLED"); app.FinalStatus != "SUCCEEDED" {
+		t.Errorf("with nothing to read: %s %s", app.FinalStatus, app.Diagnostics)
+	}
+	l.run(0, "--until-caught-up")
+	if left := stagingFolders(t, g); slices.Contains(left, detached) || slices.Contains(left, dead) {
+		t.Errorf("ended applications are still in %v", left)
 	}
 }
 
