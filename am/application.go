@@ -226,7 +226,7 @@ func (a *Application) Containers() []coordinator.Container {
 	for _, p := range s.Processors {
 		c := coordinator.Container{
 			ID: p.ID, ExecutionID: p.In.ID, Host: p.In.Host, State: stateOf(p, s.Stopping),
-			Starts: p.Attempts, Failures: p.Failures, LastExit: p.LastError, StartedAt: p.Started,
+			Starts: p.Attempts, Failures: p.Failed, LastExit: p.LastError, StartedAt: p.Started,
 			MemoryMB: memory, Cores: cores,
 		}
 		if a.LogURL != nil && p.In.ID != "" {

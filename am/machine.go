@@ -53,6 +53,8 @@ type Processor struct {
 	Processing bool
 	// Attempts counts launches; Failures what the retry rule counts now.
 	Attempts, Failures int
+	// Failed counts all failures of this attempt of the application master.
+	Failed int
 	// LastError is the cause of the newest failure.
 	LastError string
 	// Started is when the process was started last.
@@ -359,6 +361,7 @@ func (m *Machine) completed(now time.Time, x Exit) []Action {
 // failed applies the retry rule to a failure of p, whose container is gone.
 func (m *Machine) failed(now time.Time, p *Processor, cause string) []Action {
 	var v verdict
+	p.Failed++
 	p.failed, v = m.plan.Retry.record(p.failed, now)
 	if v == restart {
 		bound := fmt.Sprintf("of %d", m.plan.Retry.Count)
