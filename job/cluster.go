@@ -26,6 +26,10 @@ type Cluster struct {
 	client *yarn.Client
 	user   string
 	log    *slog.Logger
+
+	// Staging is where the files of the job are that a command is about
+	// (yarn.job.staging.directory); "" for the default.
+	Staging string
 }
 
 // OpenCluster reads the cluster's configuration. Nothing is connected yet.
@@ -170,7 +174,7 @@ func (c *Cluster) secretOf(ctx context.Context, application string) ([]byte, err
 		return nil, cmp.Or(fsErr, err)
 	}
 	defer fs.Close()
-	f, fsErr := fs.Open(ctx, stagingFolder(fs, "", application)+"/secret")
+	f, fsErr := fs.Open(ctx, stagingFolder(fs, c.Staging, application)+"/secret")
 	if fsErr != nil {
 		return nil, fmt.Errorf("the job's secret is neither in %s nor in its staging folder: %w", file, fsErr)
 	}

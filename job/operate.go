@@ -232,21 +232,21 @@ func (c *Cluster) cleanUp(ctx context.Context, id yarn.ApplicationID) error {
 		return err
 	}
 	defer fs.Close()
-	return remove(ctx, fs, "", id.String())
+	return c.remove(ctx, fs, id.String())
 }
 
 // remove removes the files of an application: its staging folder and the user's
 // copy of its secret.
-func remove(ctx context.Context, fs staging.FileSystem, setting, application string) error {
-	return errors.Join(fs.RemoveAll(ctx, stagingFolder(fs, setting, application)), forgetSecret(application))
+func (c *Cluster) remove(ctx context.Context, fs staging.FileSystem, application string) error {
+	return errors.Join(fs.RemoveAll(ctx, stagingFolder(fs, c.Staging, application)), forgetSecret(application))
 }
 
 // sweep removes the files of applications of this user that have ended without
 // run-job being there: killed through the ResourceManager, failed, or done after
 // a submit that did not wait. What the ResourceManager does not know stays: it
 // may be another cluster's.
-func (c *Cluster) sweep(ctx context.Context, fs staging.FileSystem, setting string) error {
-	names, err := fs.List(ctx, path.Dir(stagingFolder(fs, setting, "x")))
+func (c *Cluster) sweep(ctx context.Context, fs staging.FileSystem) error {
+	names, err := fs.List(ctx, path.Dir(stagingFolder(fs, c.Staging, "x")))
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (c *Cluster) sweep(ctx context.Context, fs staging.FileSystem, setting stri
 		case err != nil:
 			return errors.Join(append(errs, err)...)
 		case r.State.Done():
-			errs = append(errs, remove(ctx, fs, setting, name))
+			errs = append(errs, c.remove(ctx, fs, name))
 		}
 	}
 	return errors.Join(errs...)

@@ -43,6 +43,7 @@ func (j *Job) runOnYARN(ctx context.Context, o RunOptions) error {
 		return err
 	}
 	defer c.Close()
+	c.Staging = config.YarnStagingDirectory.Of(j.Config)
 	r, err := j.check(ctx, o.Building)
 	if err != nil {
 		return err
@@ -74,7 +75,7 @@ func (j *Job) runOnYARN(ctx context.Context, o RunOptions) error {
 	if err := j.replace(ctx, c, running); err != nil {
 		return err
 	}
-	s := submission{job: j, cluster: c, fs: fs, id: id, folder: stagingFolder(fs, config.YarnStagingDirectory.Of(j.Config), id.String())}
+	s := submission{job: j, cluster: c, fs: fs, id: id, folder: stagingFolder(fs, c.Staging, id.String())}
 	report, err := s.run(ctx, r, b, o)
 	if err != nil {
 		// Nothing half done: neither files nor an application are left.
@@ -307,7 +308,7 @@ func (s *submission) undo(ctx context.Context) error {
 
 // remove removes the files of an application that has ended.
 func (s *submission) remove(ctx context.Context) error {
-	return remove(ctx, s.fs, config.YarnStagingDirectory.Of(s.job.Config), s.id.String())
+	return s.cluster.remove(ctx, s.fs, s.id.String())
 }
 
 // sweep removes what applications that have ended left. It is no part of the
@@ -315,7 +316,7 @@ func (s *submission) remove(ctx context.Context) error {
 func (s *submission) sweep(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := s.cluster.sweep(ctx, s.fs, config.YarnStagingDirectory.Of(s.job.Config)); err != nil {
+	if err := s.cluster.sweep(ctx, s.fs); err != nil {
 		s.job.log.Debug("the files of ended applications were not all removed", "cause", err)
 	}
 }

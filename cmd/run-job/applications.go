@@ -91,11 +91,12 @@ func kill(c *cobra.Command, f *flags, args []string) error {
 	if err != nil {
 		return err
 	}
-	patience := config.TaskShutdown.Default()
+	patience, staging := config.TaskShutdown.Default(), ""
 	if j != nil {
-		patience = config.TaskShutdown.Of(j.Config)
+		patience, staging = config.TaskShutdown.Of(j.Config), config.YarnStagingDirectory.Of(j.Config)
 	}
 	return onCluster(f, func(cl *job.Cluster) error {
+		cl.Staging = staging
 		return cl.Kill(c.Context(), w, patience, job.NewSay(stderr, false))
 	})
 }
