@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"heddle/config"
@@ -30,36 +31,93 @@ func (j *Job) Package(ctx context.Context, file string, building io.Writer) (str
 	if err != nil {
 		return "", err
 	}
-	target := program.Target{OS: "linux", Arch: runtime.GOARCH, Strip: true}
-	cache, err := filepath.Abs(filepath.Join(j.home(), "package", j.Name()))
+	key, err := p.Key()
 	if err != nil {
 		return "", err
 	}
-	am, err := j.masterBinary(ctx, cache, p, target, building)
+	home, err := filepath.Abs(filepath.Join(j.home(), "package"))
 	if err != nil {
 		return "", err
 	}
-	container := p.Binary
-	if container == "" {
-		container = filepath.Join(cache, "run-container")
-		dir, err := filepath.Abs(p.Dir)
-		if err != nil {
-			return "", err
-		}
-		if err := program.Build(ctx, dir, ".", container, target, building); err != nil {
-			return "", usageError{err}
-		}
-	} else if err := pack.CheckBinary(container); err != nil {
-		return "", usageError{fmt.Errorf("heddle.task.program: %w", err)}
+	base, err := j.packageBase(ctx, filepath.Join(home, key), p, building)
+	if err != nil {
+		return "", err
 	}
 	if file == "" {
-		file = filepath.Join(cache, j.Name()+".tar.gz")
+		file = filepath.Join(home, j.Name()+".tar.gz")
 	}
-	return file, pack.Create(file, []pack.File{
-		{Name: pack.AM, Path: am, Executable: true},
-		{Name: pack.Container, Path: container, Executable: true},
-		{Name: "config/job.properties", Content: properties(j.Config.WithoutSecrets())},
+	return file, pack.Create(file, base, []pack.File{{Name: "config/job.properties", Content: properties(j.Config.WithoutSecrets())}})
+}
+
+// packageBase builds the programs of a package below dir, for all jobs of the
+// program, and compresses them.
+func (j *Job) packageBase(ctx context.Context, dir string, p program.Program, building io.Writer) (string, error) {
+	unlock, err := lock(filepath.Join(dir, "lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	target := program.Target{OS: "linux", Arch: runtime.GOARCH, Strip: true}
+	var master string
+	masterBuilt := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		var err error
+		master, err = j.masterBinary(ctx, dir, p, target, building)
+		masterBuilt <- err
+	}()
+	user, err := userBinary(ctx, dir, p, target, building)
+	if err != nil {
+		cancel()
+	}
+	// The user's own mistake is the one to show.
+	if masterErr := <-masterBuilt; err == nil {
+		err = masterErr
+	}
+	if err != nil {
+		return "", err
+	}
+	return pack.Base(dir, []pack.File{
+		{Name: pack.AM, Path: master, Executable: true},
+		{Name: pack.Container, Path: user, Executable: true},
 	})
+}
+
+// userBinary builds the program with the tasks, or takes the one that is named.
+func userBinary(ctx context.Context, out string, p program.Program, target program.Target, building io.Writer) (string, error) {
+	if p.Binary != "" {
+		if err := pack.CheckBinary(p.Binary); err != nil {
+			return "", usageError{fmt.Errorf("heddle.task.program: %w", err)}
+		}
+		return p.Binary, nil
+	}
+	dir, err := filepath.Abs(p.Dir)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(out, "run-container")
+	if err := program.Build(ctx, dir, ".", file, target, building); err != nil {
+		return "", usageError{err}
+	}
+	return file, nil
+}
+
+// lock keeps other processes out until its result is called: two submits at the
+// same moment must not build into each other's files.
+func lock(file string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil, fmt.Errorf("folder for the package (heddle.home): %w", err)
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock of the package (heddle.home): %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("lock of the package %s: %w", file, err)
+	}
+	return func() { _ = f.Close() }, nil
 }
 
 // masterBinary builds run-am, or takes the one beside run-job in a package.

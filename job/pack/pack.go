@@ -7,6 +7,7 @@ package pack
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +41,10 @@ type File struct {
 
 // Write writes the files as a tar.gz. The same files give the same bytes, so
 // that a package is named by its content.
-func Write(w io.Writer, files []File) error {
+func Write(w io.Writer, files []File) error { return member(w, files, true) }
+
+// member makes one member of a gzip file; the last one ends the archive.
+func member(w io.Writer, files []File, last bool) error {
 	zw, err := gzip.NewWriterLevel(w, gzip.DefaultCompression)
 	if err != nil {
 		return err
@@ -58,7 +62,10 @@ func Write(w io.Writer, files []File) error {
 			return fmt.Errorf("package file %s: %w", f.Name, err)
 		}
 	}
-	return errors.Join(tw.Close(), zw.Close())
+	if last {
+		return errors.Join(tw.Close(), zw.Close())
+	}
+	return errors.Join(tw.Flush(), zw.Close())
 }
 
 func writeFile(tw *tar.Writer, f File) error {
@@ -86,23 +93,79 @@ func writeFile(tw *tar.Writer, f File) error {
 	return err
 }
 
-// Create writes the package to a file, complete or not at all.
-func Create(file string, files []File) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return fmt.Errorf("package %s: %w", file, err)
+// Base compresses the first files of a package into the folder dir and gives the
+// file; if their contents are those of the last time, that one. Programs are
+// large and seldom change, configurations are small and often do: a package is
+// made of both without compressing the programs again.
+func Base(dir string, files []File) (string, error) {
+	fail := func(err error) (string, error) { return "", fmt.Errorf("package below %s: %w", dir, err) }
+	digest := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(digest, "%q %t ", f.Name, f.Executable)
+		if err := copyContent(digest, f); err != nil {
+			return fail(err)
+		}
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".package-*")
+	file := filepath.Join(dir, fmt.Sprintf("base-%x.gz", digest.Sum(nil)[:12]))
+	if _, err := os.Stat(file); err == nil {
+		return file, nil
+	}
+	old, err := filepath.Glob(filepath.Join(dir, "base-*.gz"))
+	if err != nil {
+		return fail(err)
+	}
+	if err := whole(file, func(w io.Writer) error { return member(w, files, false) }); err != nil {
+		return fail(err)
+	}
+	for _, o := range old {
+		_ = os.Remove(o) // what is left takes room only
+	}
+	return file, nil
+}
+
+func copyContent(w io.Writer, f File) error {
+	if f.Path == "" {
+		_, err := w.Write(f.Content)
+		return err
+	}
+	file, err := os.Open(f.Path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = io.Copy(w, file)
+	return err
+}
+
+// Create writes the package to a file, complete or not at all: the files behind
+// those of the base.
+func Create(file, base string, files []File) error {
+	err := whole(file, func(w io.Writer) error {
+		if err := copyContent(w, File{Path: base}); err != nil {
+			return err
+		}
+		return Write(w, files)
+	})
 	if err != nil {
 		return fmt.Errorf("package %s: %w", file, err)
 	}
-	defer os.Remove(tmp.Name())
-	if err := errors.Join(Write(tmp, files), tmp.Chmod(0o644), tmp.Close()); err != nil {
-		return fmt.Errorf("package %s: %w", file, err)
-	}
-	if err := os.Rename(tmp.Name(), file); err != nil {
-		return fmt.Errorf("package %s: %w", file, err)
-	}
 	return nil
+}
+
+// whole writes a file, complete or not at all.
+func whole(file string, write func(io.Writer) error) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(file), ".package-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if err := errors.Join(write(tmp), tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), file)
 }
 
 // maxEntries bounds how much of a package Check reads.

@@ -1,8 +1,15 @@
 package pack
 
 import (
+	"archive/tar"
 	"bytes"
+	stdgzip "compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,15 +65,83 @@ func TestSameFilesSameBytes(t *testing.T) {
 
 func TestCreateLeavesNothingHalfDone(t *testing.T) {
 	dir := t.TempDir()
-	file := filepath.Join(dir, "x.tar.gz")
-	if err := Create(file, []File{{Name: "bin/a", Path: filepath.Join(dir, "missing")}}); err == nil {
-		t.Fatal("a package with a missing file was made")
+	missing := []File{{Name: "bin/a", Path: filepath.Join(dir, "missing")}}
+	if _, err := Base(dir, missing); err == nil {
+		t.Fatal("a base with a missing file was made")
+	}
+	if err := Create(filepath.Join(dir, "x.tar.gz"), filepath.Join(dir, "missing"), nil); err == nil {
+		t.Fatal("a package without its base was made")
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 0 {
 		t.Fatalf("left behind: %v", left)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) != 0 {
 		t.Fatalf("left behind: %v", left)
+	}
+}
+
+// A package of a base and a rest holds what one written at once holds.
+func TestBaseAndRest(t *testing.T) {
+	dir := t.TempDir()
+	base, err := Base(dir, programs[:2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := os.Stat(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "x.tar.gz")
+	if err := Create(file, base, programs[2:]); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(bytes.NewReader(got), file); err != nil {
+		t.Error(err)
+	}
+	if a, b := entries(t, got), entries(t, write(t, programs)); a != b {
+		t.Errorf("in the package:\n%s\nwant:\n%s", a, b)
+	}
+	// The same programs are not compressed again, others are, and replace them.
+	if again, err := Base(dir, programs[:2]); err != nil || again != base {
+		t.Errorf("%s, then %s (%v)", base, again, err)
+	}
+	if now, err := os.Stat(base); err != nil || !os.SameFile(made, now) {
+		t.Errorf("the base was made again (%v)", err)
+	}
+	other, err := Base(dir, []File{{Name: AM, Content: []byte("newer"), Executable: true}, programs[1]})
+	if err != nil || other == base {
+		t.Errorf("other programs have the base %s (%v)", other, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "base-*")); !slices.Equal(left, []string{other}) {
+		t.Errorf("bases: %v", left)
+	}
+}
+
+// entries lists an archive with its contents, without the repeated folders.
+func entries(t *testing.T, archive []byte) string {
+	t.Helper()
+	zr, err := stdgzip.NewReader(bytes.NewReader(archive)) // not the one that wrote it
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for tr := tar.NewReader(zr); ; {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return b.String()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s %o %c %q\n", h.Name, h.Mode, h.Typeflag, content)
 	}
 }
 

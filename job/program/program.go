@@ -182,6 +182,19 @@ func (p Program) Ready(ctx context.Context, cache string, progress io.Writer) (s
 }
 
 // fileName makes a folder's path into a file's name, readable and its own.
+// Key names the program among those that are built below heddle.home.
+func (p Program) Key() (string, error) {
+	path := p.Dir
+	if path == "" {
+		path = p.Binary
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("program %s: %w", path, err)
+	}
+	return fileName(abs), nil
+}
+
 func fileName(dir string) string {
 	return strings.Trim(strings.Map(func(r rune) rune {
 		switch {
