@@ -140,7 +140,7 @@ func (r *run) end() {
 		return
 	}
 	_ = r.cmd.Process.Signal(syscall.SIGTERM)
-	<-r.done // it was told to end: how it ended does not matter
+	<-r.done //nolint:errcheck // it was told to end: how it ended does not matter
 }
 
 // Run runs the job until ctx ends; then it stops it gracefully.
