@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 
+	"heddle/storage/engine"
 	"heddle/system"
 )
 
@@ -31,17 +32,17 @@ func (c *changelog) acked() (int64, bool) { return c.out.Acked(c.stream.Stream, 
 
 // logged is an engine whose writes go to the changelog, too.
 type logged struct {
-	Engine
+	engine.Engine
 	log *changelog
 }
 
 // Apply records the writes first: if the changelog refuses one, the engine has
 // none of them.
-func (l logged) Apply(batch []Write) error {
+func (l logged) Apply(batch []engine.Write, mark []byte) error {
 	for _, w := range batch {
 		if err := l.log.write(w.Key, w.Value); err != nil {
 			return fmt.Errorf("write to the %v: %w", l.log, err)
 		}
 	}
-	return l.Engine.Apply(batch)
+	return l.Engine.Apply(batch, mark)
 }

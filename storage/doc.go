@@ -9,7 +9,7 @@
 //	cache.go      a cache of values, and the list of changed keys: one write
 //	              per key and flush goes further down
 //	changelog.go  each write becomes a record of the changelog topic
-//	engine.go     what holds the bytes in order: memory.go
+//	engine/       what holds the bytes in order: engine/memory
 //
 // A Set is all the stores of one task. Its life is Open, Restore, then for
 // each commit Flush, the outbox's Flush and Positions, and Close. What of the

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"heddle/storage/engine"
 	"heddle/system"
 	"heddle/system/memory"
 	"heddle/task"
@@ -145,7 +146,7 @@ func contents(t failer, s task.Store) map[string]string {
 
 func loggedSpec(name string) Spec {
 	return Spec{
-		Name: name, Engine: EngineMemory, KeySerde: "string", ValueSerde: "long",
+		Name: name, Engine: engine.Memory, KeySerde: "string", ValueSerde: "long",
 		Changelog:    system.StreamID{System: "kafka", Stream: name + "-changelog"},
 		CacheEntries: Unlimited, WriteBatch: Unlimited,
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"heddle/storage/engine"
 	"heddle/system"
 	"heddle/task"
 )
@@ -142,12 +143,12 @@ func (s *Set) restore(ctx context.Context, st *opened, sys system.System, askEnd
 type restorer struct {
 	st       *opened
 	sys      system.System
-	engine   Engine // without the changelog
+	engine   engine.Engine // without the changelog
 	progress func(Progress)
 	p        Progress
 
 	keyless int64
-	writes  []Write
+	writes  []engine.Write
 }
 
 // read walks over the records in [from, to).
@@ -192,7 +193,7 @@ func (r *restorer) replay(ctx context.Context, from, to int64) error {
 		r.p.Records++
 		r.p.Bytes += int64(len(m.KeyBytes) + len(m.ValueBytes))
 		// A string of its own: the batch's memory is not to be held.
-		r.writes = append(r.writes, Write{string(m.KeyBytes), m.ValueBytes})
+		r.writes = append(r.writes, engine.Write{Key: string(m.KeyBytes), Value: m.ValueBytes})
 		if len(r.writes) == maxApply {
 			return r.apply()
 		}
@@ -204,7 +205,7 @@ func (r *restorer) apply() error {
 	if len(r.writes) == 0 {
 		return nil
 	}
-	err := r.engine.Apply(r.writes)
+	err := r.engine.Apply(r.writes, nil)
 	clear(r.writes)
 	r.writes = r.writes[:0]
 	return err

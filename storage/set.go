@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"heddle/serde"
+	"heddle/storage/engine"
+	"heddle/storage/engine/memory"
 	"heddle/system"
 	"heddle/task"
 )
@@ -50,7 +52,7 @@ type Set struct {
 type opened struct {
 	*store
 	spec     Spec
-	engine   Engine // the innermost
+	engine   engine.Engine // the innermost
 	log      *changelog
 	position string // of the restored state
 	metrics  *storeMetrics
@@ -126,11 +128,11 @@ func open(spec Spec, o Options, outboxes map[string]system.Outbox) (*opened, err
 	if st.engine, err = openEngine(spec.Engine); err != nil {
 		return nil, fmt.Errorf("stores.%s.factory: %w", spec.Name, err)
 	}
-	engine := st.engine
+	inner := st.engine
 	if st.log != nil {
-		engine = logged{engine, st.log}
+		inner = logged{inner, st.log}
 	}
-	st.store = newStore(spec, engine, keys, values)
+	st.store = newStore(spec, inner, keys, values)
 	st.metrics = newStoreMetrics(o.Metrics, spec)
 	return st, nil
 }
@@ -205,4 +207,12 @@ func (s *Set) Close() error {
 	}
 	s.stores = nil
 	return errors.Join(errs...)
+}
+
+func openEngine(name string) (engine.Engine, error) {
+	switch name {
+	case engine.Memory, engine.Pebble:
+		return memory.New(), nil
+	}
+	return nil, fmt.Errorf("engine %q is not known; there are %s and %s", name, engine.Memory, engine.Pebble)
 }

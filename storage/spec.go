@@ -14,7 +14,7 @@ const Unlimited = -1
 type Spec struct {
 	// Name is the store's name.
 	Name string
-	// Engine is EngineMemory or EnginePebble (stores.NAME.factory).
+	// Engine is engine.Memory or engine.Pebble (stores.NAME.factory).
 	Engine string
 	// KeySerde and ValueSerde name serdes (stores.NAME.key.serde, .msg.serde);
 	// "" leaves bytes as they are.

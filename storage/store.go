@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"heddle/serde"
+	"heddle/storage/engine"
 	"heddle/task"
 )
 
@@ -14,7 +15,7 @@ import (
 // of bytes (Samza: KeyValueStorageEngine). One goroutine uses it.
 type store struct {
 	name   string
-	engine Engine // logged, if the store is
+	engine engine.Engine // logged, if the store is
 
 	keys, values task.Serde
 	textKeys     bool         // keys are strings as they are
@@ -31,7 +32,7 @@ type store struct {
 	keyBuf   []byte // the key of the current call
 	valueBuf []byte // the value of the current call
 	chunk    []byte // the rest of the memory that flushed values are put into
-	writes   []Write
+	writes   []engine.Write
 
 	count counts
 	err   error // the first failure, for good
@@ -39,7 +40,7 @@ type store struct {
 
 var _ task.Store = (*store)(nil)
 
-func newStore(s Spec, e Engine, keys, values task.Serde) *store {
+func newStore(s Spec, e engine.Engine, keys, values task.Serde) *store {
 	st := &store{name: s.Name, engine: e, keys: keys, values: values, batch: s.WriteBatch}
 	if keys == nil {
 		st.keys = serde.Bytes{}
@@ -322,7 +323,7 @@ func (s *store) Put(key, value any) error {
 		if err != nil {
 			return s.failed("put", s.valueError(k, err))
 		}
-		return s.through(Write{string([]byte(k)), raw})
+		return s.through(engine.Write{Key: string([]byte(k)), Value: raw})
 	}
 	if s.keeper != nil {
 		if kept, ok := s.keeper.Keep(value); ok {
@@ -360,7 +361,7 @@ func (s *store) Delete(key any) error {
 		return s.failed("delete", err)
 	}
 	if s.cache == nil {
-		return s.through(Write{string([]byte(k)), nil})
+		return s.through(engine.Write{Key: string([]byte(k)), Value: nil})
 	}
 	e, err := s.slot(k)
 	if err != nil {
@@ -387,17 +388,17 @@ func (s *store) changed(e *entry) error {
 	return nil
 }
 
-func (s *store) through(w Write) error {
+func (s *store) through(w engine.Write) error {
 	s.writes = append(s.writes[:0], w)
 	s.wrote(w)
-	if err := s.engine.Apply(s.writes); err != nil {
+	if err := s.engine.Apply(s.writes, nil); err != nil {
 		return s.broken("write", err)
 	}
 	clear(s.writes)
 	return nil
 }
 
-func (s *store) wrote(w Write) {
+func (s *store) wrote(w engine.Write) {
 	if w.Value == nil {
 		s.count.engineDeletes++
 	} else {
@@ -439,7 +440,7 @@ func (s *store) write() error {
 		}
 		s.wrote(w)
 		if s.writes = append(s.writes, w); len(s.writes) == maxApply || e.nextDirty == nil {
-			if err := s.engine.Apply(s.writes); err != nil {
+			if err := s.engine.Apply(s.writes, nil); err != nil {
 				return s.broken("flush", err)
 			}
 			clear(s.writes)
@@ -452,18 +453,18 @@ func (s *store) write() error {
 	return nil
 }
 
-func (s *store) writeOf(e *entry) (Write, error) {
+func (s *store) writeOf(e *entry) (engine.Write, error) {
 	switch {
 	case e.kept != nil:
 		free := s.chunk[len(s.chunk):]
 		raw, err := s.values.Append(free, e.kept)
 		if err != nil {
-			return Write{}, err
+			return engine.Write{}, err
 		}
 		if cap(free) > 0 && len(raw) <= cap(free) {
 			// It went into the chunk.
 			s.chunk = s.chunk[:len(s.chunk)+len(raw)]
-			return Write{e.key, raw[:len(raw):len(raw)]}, nil
+			return engine.Write{Key: e.key, Value: raw[:len(raw):len(raw)]}, nil
 		}
 		if len(raw) < chunkSize/8 {
 			s.chunk = make([]byte, 0, chunkSize)
@@ -471,12 +472,12 @@ func (s *store) writeOf(e *entry) (Write, error) {
 		if raw == nil {
 			raw = []byte{}
 		}
-		return Write{e.key, raw}, nil
+		return engine.Write{Key: e.key, Value: raw}, nil
 	case e.raw != nil:
 		e.shared = true
-		return Write{e.key, e.raw}, nil
+		return engine.Write{Key: e.key, Value: e.raw}, nil
 	}
-	return Write{e.key, nil}, nil
+	return engine.Write{Key: e.key, Value: nil}, nil
 }
 
 // Range is task.Store's.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"heddle/storage/engine"
 	"heddle/system"
 	"heddle/task"
 )
@@ -28,7 +29,7 @@ func plain(t testing.TB, spec Spec) task.Store {
 }
 
 func local(keys, values string, cache, batch int) Spec {
-	return Spec{Name: "s", Engine: EngineMemory, KeySerde: keys, ValueSerde: values, CacheEntries: cache, WriteBatch: batch}
+	return Spec{Name: "s", Engine: engine.Memory, KeySerde: keys, ValueSerde: values, CacheEntries: cache, WriteBatch: batch}
 }
 
 // sizes are caches and batches under which everything has to be the same.
@@ -382,7 +383,7 @@ func TestRefusedRecord(t *testing.T) {
 }
 
 func TestSetNamesAndEnd(t *testing.T) {
-	set, err := Open([]Spec{{Name: "b", Engine: EngineMemory}, {Name: "a", Engine: EnginePebble}}, Options{TaskName: "Partition 0"})
+	set, err := Open([]Spec{{Name: "b", Engine: engine.Memory}, {Name: "a", Engine: engine.Pebble}}, Options{TaskName: "Partition 0"})
 	check(t, err)
 	if !slices.Equal(set.Names(), []string{"a", "b"}) {
 		t.Errorf("names %v", set.Names())

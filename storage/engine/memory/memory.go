@@ -1,0 +1,103 @@
+// Package memory is the engine that holds everything in memory. It is not for
+// state that shall outlive the process: that is what a changelog is for.
+package memory
+
+import (
+	"slices"
+	"unsafe"
+
+	"github.com/tidwall/btree"
+
+	"heddle/storage/engine"
+)
+
+// Engine holds everything in a B-tree. A range works on a copy that shares all
+// nodes; a node is copied when it is first written to after that.
+type Engine struct {
+	tree btree.Map[string, string]
+	mark []byte
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// New makes an empty engine.
+func New() *Engine { return &Engine{} }
+
+// Get is engine.Engine's.
+func (m *Engine) Get(dst []byte, key string) ([]byte, bool, error) {
+	v, ok := m.tree.Get(key)
+	if !ok {
+		return dst, false, nil
+	}
+	return append(dst, v...), true, nil
+}
+
+// Apply is engine.Engine's.
+func (m *Engine) Apply(batch []engine.Write, mark []byte) error {
+	if mark != nil {
+		m.mark = slices.Clone(mark)
+	}
+	for _, w := range batch {
+		if w.Value == nil {
+			m.tree.Delete(w.Key)
+		} else {
+			m.tree.Set(w.Key, string(w.Value))
+		}
+	}
+	return nil
+}
+
+// Mark is engine.Engine's.
+func (m *Engine) Mark() ([]byte, error) { return m.mark, nil }
+
+// Range is engine.Engine's.
+func (m *Engine) Range(from, to string) engine.Iterator {
+	return &iterator{it: m.tree.Copy().Iter(), from: from, to: to}
+}
+
+// Close is engine.Engine's.
+func (m *Engine) Close() error {
+	m.tree.Clear()
+	return nil
+}
+
+type iterator struct {
+	it       btree.MapIter[string, string]
+	from, to string
+	started  bool
+	done     bool
+}
+
+func (i *iterator) Next() bool {
+	if i.done {
+		return false
+	}
+	more := false
+	if i.started {
+		more = i.it.Next()
+	} else {
+		i.started = true
+		more = i.it.Seek(i.from)
+	}
+	i.done = !more || i.to != "" && i.it.Key() >= i.to
+	return !i.done
+}
+
+func (i *iterator) Key() string { return i.it.Key() }
+
+func (i *iterator) Value() []byte { return bytesOf(i.it.Value()) }
+
+func (i *iterator) Err() error { return nil }
+
+func (i *iterator) Close() error {
+	*i = iterator{done: true}
+	return nil
+}
+
+// bytesOf is s as bytes that nobody may change. It is never nil.
+func bytesOf(s string) []byte {
+	if s == "" {
+		return []byte{}
+	}
+	return unsafe.Slice(unsafe.StringData(s), len(s))
+}
