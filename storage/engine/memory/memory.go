@@ -20,6 +20,10 @@ type Engine struct {
 
 var _ engine.Engine = (*Engine)(nil)
 
+func init() { //nolint:gochecknoinits // an engine makes itself known, as a driver does
+	engine.Register(engine.Memory, func(engine.Options) (engine.Engine, error) { return New(), nil })
+}
+
 // New makes an empty engine.
 func New() *Engine { return &Engine{} }
 
