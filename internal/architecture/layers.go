@@ -12,12 +12,12 @@ const Module = "heddle"
 
 // layers are the rooms in the order of the design's table: each may import those before it.
 var layers = []string{
-	"task", "config", "metrics", "serde", "system", "storage", "checkpoint", "jobmodel",
+	"task", "config", "table", "metrics", "serde", "system", "storage", "checkpoint", "jobmodel",
 	"coordinator", "container", "yarn", "am", "job", "cmd", "bench", "examples",
 }
 
 // alone are the rooms that import nothing of ours, so that others can use them without the rest.
-var alone = []string{"task", "config", "yarn"}
+var alone = []string{"task", "config", "table", "yarn"}
 
 // leaves are packages that rooms above theirs may import, too, since they import nothing of other
 // rooms.
