@@ -22,7 +22,7 @@ func BenchmarkCount(b *testing.B) {
 	}{{"cached", Unlimited}, {"cache of a tenth", len(users) / 10}, {"no cache", 0}} {
 		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
-			s := plain(b, local("string", "long", bench.cache, Unlimited))
+			s := plain(b, unlogged("string", "long", bench.cache, Unlimited))
 			i := 0
 			for b.Loop() {
 				user := users[(i*7919)%len(users)]
@@ -42,7 +42,7 @@ func BenchmarkCount(b *testing.B) {
 // BenchmarkFlush writes 10,000 changed keys to the engine.
 func BenchmarkFlush(b *testing.B) {
 	b.ReportAllocs()
-	s := plain(b, local("string", "long", Unlimited, Unlimited))
+	s := plain(b, unlogged("string", "long", Unlimited, Unlimited))
 	n := 0
 	for b.Loop() {
 		n++
@@ -67,7 +67,7 @@ var keys10k = func() []string {
 }()
 
 func BenchmarkAll(b *testing.B) {
-	s := plain(b, local("string", "long", Unlimited, Unlimited))
+	s := plain(b, unlogged("string", "long", Unlimited, Unlimited))
 	for i := range 10000 {
 		if err := s.Put(keys10k[i], i); err != nil {
 			b.Fatal(err)

@@ -28,7 +28,7 @@ func plain(t testing.TB, spec Spec) task.Store {
 	return s
 }
 
-func local(keys, values string, cache, batch int) Spec {
+func unlogged(keys, values string, cache, batch int) Spec {
 	return Spec{Name: "s", Engine: engine.Memory, KeySerde: keys, ValueSerde: values, CacheEntries: cache, WriteBatch: batch}
 }
 
@@ -43,7 +43,7 @@ type point struct {
 func TestTypedValues(t *testing.T) {
 	for _, size := range sizes {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			s := plain(t, local("string", "json", size[0], size[1]))
+			s := plain(t, unlogged("string", "json", size[0], size[1]))
 			check(t, s.Put("p", point{1, 2, []string{"a"}}))
 			check(t, s.Put("n", 5))
 			check(t, s.Put("t", "text"))
@@ -101,7 +101,7 @@ func TestTypedValues(t *testing.T) {
 func TestBytesAreCopied(t *testing.T) {
 	for _, size := range sizes {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			s := plain(t, local("", "", size[0], size[1]))
+			s := plain(t, unlogged("", "", size[0], size[1]))
 			key, value := []byte("k"), []byte("old")
 			check(t, s.Put(key, value))
 			key[0], value[0] = '#', '#'
@@ -179,7 +179,7 @@ func TestSentBytesStay(t *testing.T) {
 	for _, serde := range []string{"", "long", "json", "string"} {
 		for _, size := range sizes {
 			t.Run(fmt.Sprintf("%s %v", serde, size), func(t *testing.T) {
-				h, _, s := held(t, local("string", serde, size[0], size[1]))
+				h, _, s := held(t, unlogged("string", serde, size[0], size[1]))
 				for round := range 40 {
 					for k := range 3 {
 						var v any = int64(round*10 + k)
@@ -214,7 +214,7 @@ func TestSentBytesStay(t *testing.T) {
 
 // TestOneWritePerKeyAndFlush counts what reaches the changelog.
 func TestOneWritePerKeyAndFlush(t *testing.T) {
-	h, set, s := held(t, local("string", "long", Unlimited, Unlimited))
+	h, set, s := held(t, unlogged("string", "long", Unlimited, Unlimited))
 	for n := range 1000 {
 		check(t, s.Put(fmt.Sprint("k", n%7), n))
 	}
@@ -235,7 +235,7 @@ func TestOneWritePerKeyAndFlush(t *testing.T) {
 }
 
 func TestWriteBatch(t *testing.T) {
-	h, _, s := held(t, local("string", "long", 100, 3))
+	h, _, s := held(t, unlogged("string", "long", 100, 3))
 	for n := range 5 {
 		check(t, s.Put(fmt.Sprint("k", n), n))
 	}
@@ -249,7 +249,7 @@ func TestWriteBatch(t *testing.T) {
 }
 
 func TestEvictionWritesWhatIsDirty(t *testing.T) {
-	h, _, s := held(t, local("string", "long", 2, Unlimited))
+	h, _, s := held(t, unlogged("string", "long", 2, Unlimited))
 	check(t, s.Put("a", 1))
 	check(t, s.Put("b", 2))
 	check(t, s.Put("c", 3))
@@ -265,7 +265,7 @@ func TestEvictionWritesWhatIsDirty(t *testing.T) {
 
 func TestRanges(t *testing.T) {
 	for _, size := range sizes {
-		s := plain(t, local("string", "long", size[0], size[1]))
+		s := plain(t, unlogged("string", "long", size[0], size[1]))
 		for i, k := range []string{"b", "ba", "bb", "c", "a", "b\xff", ""} {
 			check(t, s.Put(k, i))
 		}
@@ -318,7 +318,7 @@ func TestRanges(t *testing.T) {
 }
 
 func TestNumericKeysAreOrdered(t *testing.T) {
-	s := plain(t, local("integer", "string", Unlimited, Unlimited))
+	s := plain(t, unlogged("integer", "string", Unlimited, Unlimited))
 	for _, k := range []int{300, 2, 70000, 1} {
 		check(t, s.Put(k, "x"))
 	}
@@ -333,7 +333,7 @@ func TestNumericKeysAreOrdered(t *testing.T) {
 
 func TestStoreErrors(t *testing.T) {
 	for _, size := range sizes {
-		s := plain(t, local("string", "long", size[0], size[1]))
+		s := plain(t, unlogged("string", "long", size[0], size[1]))
 		for name, err := range map[string]error{
 			"nil key": func() error { _, err := s.Get(nil); return err }(),
 			"value":   s.Put("a", "text"),
@@ -361,7 +361,7 @@ func TestStoreErrors(t *testing.T) {
 // nothing any more.
 func TestRefusedRecord(t *testing.T) {
 	for _, size := range sizes {
-		h, set, s := held(t, local("string", "long", size[0], size[1]))
+		h, set, s := held(t, unlogged("string", "long", size[0], size[1]))
 		h.fail = errors.New("too large")
 		err := errors.Join(s.Put("a", 1), set.Flush())
 		if err == nil || !strings.Contains(err.Error(), "changelog kafka.log, partition 7: too large") || !errors.Is(err, h.fail) {
