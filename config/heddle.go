@@ -26,8 +26,8 @@ var (
 	HeddleCoordinatorSecrets = declare(sectionHeddle, "heddle.coordinator.secrets", oneOf("none", "stream"), "none", spec{
 		doc: "Whether secrets are written to the coordinator stream, as Samza does: `stream` is needed to go back to Samza, and shows them to everyone who can read the topic.",
 	})
-	HeddleGuarantee = declare(sectionHeddle, "heddle.processing.guarantee", guarantee, "at-least-once", spec{
-		doc: "What happens to outputs after a crash: `at-least-once`, they may come twice.",
+	HeddleGuarantee = declare(sectionHeddle, "heddle.processing.guarantee", oneOf("at-least-once", "exactly-once"), "at-least-once", spec{
+		doc: "What happens to outputs after a crash: `at-least-once`, they may come twice (state is exact all the same); `exactly-once`, outputs, changelogs and checkpoint of a commit are one Kafka transaction, and consumers that read committed records see each output once.",
 	})
 )
 
@@ -44,15 +44,3 @@ var (
 		doc: "Set by run-job: the YARN application that the configuration in the coordinator stream is for. The application master waits for its own.",
 	})
 )
-
-var guarantee = kind[string]{
-	name: "at-least-once",
-	parse: func(s string) (string, error) {
-		g, err := oneOf("at-least-once", "exactly-once").parse(s)
-		if err == nil && g == "exactly-once" {
-			return "", errNotYet
-		}
-		return g, err
-	},
-	format: func(s string) string { return s },
-}

@@ -21,11 +21,10 @@ var (
 		doc: "Time between calls of a task's window; 0 or less: never.",
 	})
 	TaskCommit = declare(sectionTask, "task.commit.ms", millis, time.Minute, spec{
-		doc: "Time between a task's commits; 0 or less: only those that the task asks for, and the one at a graceful stop.",
+		doc: "Time between a task's commits; 0 or less: only those that the task asks for, and the one at a graceful stop. With heddle.processing.guarantee=exactly-once the default is 1000, and it must be positive.",
 	})
 	TaskCommitMaxDelay = declare(sectionTask, "task.commit.max.delay.ms", millis, time.Minute, spec{
-		doc:    "While a commit is under way, further ones are skipped for this long; then processing waits. Here processing always waits for its task's commit.",
-		status: NoMeaning,
+		doc: "While a commit is under way, further ones are skipped for this long; then processing waits. Here processing always waits for its task's commit; under exactly-once it lengthens the transactions' time-out (the longer of a minute, and three times task.commit.ms and this).",
 	})
 	TaskCommitTimeout = declare(sectionTask, "task.commit.timeout.ms", positive(millis), 30*time.Minute, spec{
 		doc: "A commit that takes longer fails the container.",

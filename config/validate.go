@@ -163,6 +163,7 @@ func (v *validator) job() {
 	v.streams()
 	v.stores()
 	v.checkpoints()
+	v.guarantee()
 	v.rewriters()
 	v.reporters()
 	v.preloads()

@@ -48,7 +48,29 @@ func TestValidate(t *testing.T) {
 		}, nil},
 		{"defaults of what is not supported", "job.standbytasks.replication.factor=1\nstreams.in.samza.bootstrap=FALSE\ntask.chooser.class=org.apache.samza.system.chooser.RoundRobinChooserFactory\njob.elasticity.factor= 1", nil, nil},
 		{"name", "job.name=my job\njob.id=é", []string{`job.name: "my job" holds ' '; expected letters`, `job.id: "é" holds 'é'`}, nil},
-		{"exactly once", "heddle.processing.guarantee=exactly-once", []string{`heddle.processing.guarantee: "exactly-once" is not valid: known, but not supported yet`}, nil},
+		{"exactly once", "heddle.processing.guarantee=exactly-once", nil, nil},
+		{"exactly once, real Kafka", "heddle.processing.guarantee=exactly-once\nsystems.kafka.producer.bootstrap.servers=h:1", nil, []string{
+			"systems.kafka.consumer.isolation.level: before going back to Samza, set it to read_committed",
+		}},
+		{"exactly once, ready to go back", "heddle.processing.guarantee=exactly-once\nsystems.kafka.producer.bootstrap.servers=h:1\nsystems.kafka.consumer.isolation.level=read_committed", nil, nil},
+		{"exactly once without commits", "heddle.processing.guarantee=exactly-once\ntask.commit.ms=-1", []string{
+			"task.commit.ms: heddle.processing.guarantee=exactly-once needs commits by the clock",
+		}, nil},
+		{"exactly once, outputs passed over", "heddle.processing.guarantee=exactly-once\ntask.drop.producer.errors=true", []string{
+			"task.drop.producer.errors: heddle.processing.guarantee=exactly-once cannot be kept",
+		}, nil},
+		{"exactly once, checkpoints in files", "heddle.processing.guarantee=exactly-once\ntask.checkpoint.factory=file", []string{
+			"task.checkpoint.factory: heddle.processing.guarantee=exactly-once needs checkpoints in Kafka",
+		}, nil},
+		{"exactly once without checkpoints", "heddle.processing.guarantee=exactly-once\ntask.checkpoint.factory=none", []string{
+			"task.checkpoint.factory: heddle.processing.guarantee=exactly-once needs checkpoints in Kafka",
+		}, []string{"task.checkpoint.factory: checkpoints are off"}},
+		{"exactly once over two clusters", "heddle.processing.guarantee=exactly-once\njob.default.system=kafka\nsystems.kafka.producer.bootstrap.servers=h:1\nsystems.kafka.consumer.isolation.level=read_committed\n" +
+			"systems.other.samza.factory=kafka\nsystems.other.producer.bootstrap.servers=g:1\nsystems.other.consumer.isolation.level=read_committed\nstores.s.factory=memory\nstores.s.changelog=other.log", []string{
+			`stores.s.changelog: heddle.processing.guarantee=exactly-once needs changelogs and checkpoints on one Kafka cluster: the store "s" has its changelog on the system other (g:1), checkpoints are on kafka (h:1)`,
+		}, nil},
+		{"exactly once, one cluster by two names", "heddle.processing.guarantee=exactly-once\njob.default.system=kafka\nsystems.kafka.producer.bootstrap.servers=h:1\nsystems.kafka.consumer.isolation.level=read_committed\n" +
+			"systems.other.samza.factory=kafka\nsystems.other.producer.bootstrap.servers=g:1,h:1\nsystems.other.consumer.isolation.level=read_committed\nstores.s.factory=memory\nstores.s.changelog=other.log", nil, nil},
 		{"old spellings", "job.factory.class=yarn\nsystems.kafka.producer.bootstrap.servers=h:1\nyarn.container.count=2\nyarn.container.memory.mb=512\ncluster-manager.container.memory.mb=1024", nil, []string{
 			"yarn.container.memory.mb: the old spelling of cluster-manager.container.memory.mb, which is set too and wins",
 			"old spellings, still read: yarn.container.count is now job.container.count",
@@ -293,5 +315,31 @@ func TestReference(t *testing.T) {
 	b.Reset()
 	if err := ReferenceJSON(&b); err != nil || !bytes.Contains(b.Bytes(), []byte(`"key": "task.window.ms"`)) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestGuarantee(t *testing.T) {
+	c := New(map[string]string{"job.name": "j"})
+	for _, tt := range []struct {
+		set             map[string]string
+		commit, timeout string
+		committed       bool
+	}{
+		{nil, "1m0s", "4m0s", false},
+		{map[string]string{"heddle.processing.guarantee": "exactly-once"}, "1s", "1m3s", true},
+		{map[string]string{"heddle.processing.guarantee": "exactly-once", "task.commit.ms": "30000", "task.commit.max.delay.ms": "5000"}, "30s", "1m35s", true},
+		{map[string]string{"heddle.processing.guarantee": "exactly-once", "task.commit.max.delay.ms": "0"}, "1s", "1m0s", true},
+		{map[string]string{"heddle.processing.guarantee": "exactly-once", "systems.k.consumer.isolation.level": "read_uncommitted"}, "1s", "1m3s", false},
+		{map[string]string{"systems.k.consumer.isolation.level": "read_committed"}, "1m0s", "4m0s", true},
+	} {
+		c := c.With(tt.set)
+		commit, err := CommitInterval(c)
+		timeout, err2 := TransactionTimeout(c)
+		if err != nil || err2 != nil || commit.String() != tt.commit || timeout.String() != tt.timeout || ReadsCommitted(c, "k") != tt.committed {
+			t.Errorf("%v: commit %v (%v), time-out %v (%v), committed %v", tt.set, commit, err, timeout, err2, ReadsCommitted(c, "k"))
+		}
+	}
+	if id := TransactionalID(c, "Partition 3"); id != "heddle-j-1-Partition 3" {
+		t.Error(id)
 	}
 }
