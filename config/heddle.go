@@ -26,6 +26,9 @@ var (
 	HeddleCoordinatorSecrets = declare(sectionHeddle, "heddle.coordinator.secrets", oneOf("none", "stream"), "none", spec{
 		doc: "Whether secrets are written to the coordinator stream, as Samza does: `stream` is needed to go back to Samza, and shows them to everyone who can read the topic.",
 	})
+	HeddleStateQueries = declare(sectionHeddle, "heddle.state.queries", boolean, true, spec{
+		doc: "Whether the stores of the running job can be read through its application master: by `run-job state` and on its pages. Like the pages, that needs no credential.",
+	})
 	HeddleGuarantee = declare(sectionHeddle, "heddle.processing.guarantee", oneOf("at-least-once", "exactly-once"), "at-least-once", spec{
 		doc: "What happens to outputs after a crash: `at-least-once`, they may come twice (state is exact all the same); `exactly-once`, outputs, changelogs and checkpoint of a commit are one Kafka transaction, and consumers that read committed records see each output once.",
 	})
