@@ -46,8 +46,10 @@ type Application struct {
 	Options
 	driver *Driver
 	server *coordinator.Server
-	latest atomic.Pointer[Snapshot]
-	began  time.Time
+	// locality is where the containers run; nil without host affinity.
+	locality *coordinator.Locality
+	latest   atomic.Pointer[Snapshot]
+	began    time.Time
 	// ready is closed once driver and server can be used from outside.
 	ready chan struct{}
 }
@@ -110,6 +112,11 @@ func (a *Application) Run(ctx context.Context) (Finish, error) {
 	a.driver.AskStop = func(processor, containerID string) {
 		a.server.Send(processor, containerID, coordinator.CommandStop, map[string]string{"reason": "the job is stopping"})
 	}
+	if plan.HostAffinity {
+		a.locality = coordinator.NewLocality(started.Stream, started.Hosts, a.Log)
+		defer a.locality.Close(ctx)
+		a.driver.Settle = a.locality.Set
+	}
 	a.driver.Publish = func(s Snapshot) {
 		a.latest.Store(&s)
 		if a.OnStatus != nil {
@@ -153,10 +160,21 @@ func PlanOf(c config.Config, m jobmodel.JobModel) Plan {
 		},
 		HostAffinity:   config.JobHostAffinity.Of(c),
 		RequestTimeout: config.ContainerRequestTimeout.Of(c),
+		LastRetryDelay: lastRetryDelay(c),
 		Silence:        coordinator.GiveUpAfter + shutdown + stopMargin,
 		StartSilence:   startSilence,
 		StopTimeout:    shutdown + stopMargin,
 	}
+}
+
+// lastRetryDelay is Samza's: a second more than the key says, and none if it
+// says 0.
+func lastRetryDelay(c config.Config) time.Duration {
+	d := config.ContainerLastRetryDelay.Of(c)
+	if d <= 0 {
+		return 0
+	}
+	return d + time.Second
 }
 
 // Status is the application as the pages show it; before the server listens it
@@ -243,6 +261,8 @@ func stateOf(p Processor, stopping bool) string {
 		return coordinator.ContainerWaiting
 	case Launching:
 		return coordinator.ContainerStarting
+	case Leaving:
+		return coordinator.ContainerStopping
 	case Running:
 		switch {
 		case stopping:
@@ -268,16 +288,29 @@ func (a *Application) Alive(executionID string) bool {
 // Hosts gives where the containers are, with host affinity only, as Samza does
 // (coordinator.State).
 func (a *Application) Hosts() map[string]string {
-	if !config.JobHostAffinity.Of(a.Config) {
+	select {
+	case <-a.ready:
+	default:
 		return nil
 	}
-	hosts := map[string]string{}
-	for _, p := range a.latest.Load().Processors {
-		if p.In.Host != "" {
-			hosts[p.ID] = p.In.Host
-		}
+	if a.locality == nil {
+		return nil
 	}
-	return hosts
+	return a.locality.Hosts()
+}
+
+// ContainerLost passes on that a container's poll was cut (coordinator.Events).
+// If the queue is full it is dropped: YARN tells the end later.
+func (a *Application) ContainerLost(id, executionID string) {
+	select {
+	case <-a.ready:
+	default:
+		return
+	}
+	select {
+	case a.driver.events <- LinkBroken{id, executionID}:
+	default:
+	}
 }
 
 // ContainerReport passes a container's report on (coordinator.Events). One that
@@ -287,6 +320,7 @@ func (a *Application) ContainerReport(id string, r coordinator.Report) {
 	if r.State == coordinator.ContainerFailed {
 		e.Error = r.LastError
 	}
+	e.Ended = r.State == coordinator.ContainerFailed || r.State == coordinator.ContainerStopped
 	select {
 	case <-a.ready:
 	default:

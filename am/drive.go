@@ -22,7 +22,7 @@ type Cluster interface {
 	// Start makes the application known and from then on sends what happens to
 	// events, until ctx ends. An error means that the application cannot run.
 	Start(ctx context.Context, self Self, events chan<- Event) error
-	// Do begins one of Request, Withdraw, Release, Launch and Kill.
+	// Do begins one of Request, Withdraw, Release, Launch, Kill and Confirm.
 	Do(a Action)
 	// Hurry says whether containers are being waited for, so that it should ask
 	// often.
@@ -39,6 +39,9 @@ type Driver struct {
 	Cluster Cluster
 	// AskStop passes a request for a graceful end on to a container's process.
 	AskStop func(processor, containerID string)
+	// Settle notes on which host a container's process runs (host affinity); it
+	// must not block.
+	Settle func(processor, host string)
 	// Publish is told the state after every change, for pages and answers.
 	Publish func(Snapshot)
 	Log     *slog.Logger
@@ -75,7 +78,7 @@ const keptNotes = 50
 // before Run.
 func NewDriver(m *Machine, c Cluster) *Driver {
 	return &Driver{Machine: m, Cluster: c, Now: time.Now, Tick: time.Second, Log: slog.Default(),
-		AskStop: func(string, string) {}, Publish: func(Snapshot) {},
+		AskStop: func(string, string) {}, Settle: func(string, string) {}, Publish: func(Snapshot) {},
 		events: make(chan Event, 1024)}
 }
 
@@ -102,28 +105,34 @@ func (d *Driver) Run(ctx context.Context, self Self, preferred map[string]string
 	for {
 		now := d.Now()
 		var end *Finish
-		for _, a := range d.Machine.Step(now, e) {
+		actions := d.Machine.Step(now, e)
+		for _, a := range actions {
 			switch a := a.(type) {
-			case AskStop:
-				d.AskStop(a.Processor, a.ContainerID)
 			case Finish:
 				end = &a
 			case Note:
 				d.Log.Log(ctx, slog.Level(a.Level), a.Text)
 				notes = append(notes, TimedNote{now, a})
 				notes = notes[max(0, len(notes)-keptNotes):]
+			}
+		}
+		changed := d.Machine.Changed() || end != nil
+		if changed {
+			// Before anything is launched: a process may ask at once if it counts.
+			d.Publish(d.snapshot(end, notes))
+		}
+		for _, a := range actions {
+			switch a := a.(type) {
+			case Finish, Note:
+			case AskStop:
+				d.AskStop(a.Processor, a.ContainerID)
+			case Settle:
+				d.Settle(a.Processor, a.Host)
 			default:
 				d.Cluster.Do(a)
 			}
 		}
 		d.Cluster.Hurry(d.Machine.Hurry())
-		if !d.Machine.Changed() && end == nil {
-			if e = d.wait(ctx, ticker.C); e == nil {
-				return Finish{}, ctx.Err()
-			}
-			continue
-		}
-		d.Publish(Snapshot{Processors: d.Machine.Processors(), Alive: d.Machine.Alive(), Needed: d.Machine.Needed(), Stopping: d.Machine.Stopping(), Finished: end, Notes: notes[:len(notes):len(notes)]})
 		if end != nil {
 			if err := d.Cluster.Finish(ctx, *end); err != nil {
 				return *end, fmt.Errorf("end of the application (%s): %w", end.Status, err)
@@ -133,6 +142,13 @@ func (d *Driver) Run(ctx context.Context, self Self, preferred map[string]string
 		if e = d.wait(ctx, ticker.C); e == nil {
 			return Finish{}, ctx.Err()
 		}
+	}
+}
+
+func (d *Driver) snapshot(end *Finish, notes []TimedNote) Snapshot {
+	return Snapshot{
+		Processors: d.Machine.Processors(), Alive: d.Machine.Alive(), Needed: d.Machine.Needed(),
+		Stopping: d.Machine.Stopping(), Finished: end, Notes: notes[:len(notes):len(notes)],
 	}
 }
 

@@ -43,6 +43,10 @@ type Exit struct {
 	// 0 or above; 128+n after signal n.
 	Status      int
 	Diagnostics string
+	// Unseen is true if nobody has seen the process end: the ResourceManager gave
+	// the container up (node lost, preempted, released), and where the node or the
+	// network between them is at fault the process goes on.
+	Unseen bool
 }
 
 // Reported says that a container's process was heard of.
@@ -56,7 +60,19 @@ type Reported struct {
 	// Usage is true if the error is one of configuration, which a restart will
 	// not mend.
 	Usage bool
+	// Ended is true in the process's last report: its tasks have stopped and will
+	// write nothing more.
+	Ended bool
 }
+
+// Forgotten says that a container's node knows nothing of it any more: its
+// process has ended.
+type Forgotten struct{ ContainerID string }
+
+// LinkBroken says that the connection on which a container's process waits for
+// commands was cut. As a rule the process has died: its node knows before YARN
+// tells.
+type LinkBroken struct{ Processor, ContainerID string }
 
 // StopRequested asks for a graceful end (run-job kill, a signal, a person).
 type StopRequested struct {
@@ -82,6 +98,8 @@ func (Launched) event()      {}
 func (LaunchFailed) event()  {}
 func (Completed) event()     {}
 func (Reported) event()      {}
+func (LinkBroken) event()    {}
+func (Forgotten) event()     {}
 func (StopRequested) event() {}
 func (Refused) event()       {}
 func (Broken) event()        {}
@@ -117,6 +135,14 @@ type Kill struct{ ContainerID, Node string }
 // AskStop tells a container's process to stop gracefully.
 type AskStop struct{ Processor, ContainerID string }
 
+// Confirm asks the node whether a container has ended; if it has, that comes as
+// Completed or Forgotten, otherwise nothing comes.
+type Confirm struct{ ContainerID, Node string }
+
+// Settle says that a processor's process runs on a host, where its state is from
+// now on; given only with host affinity.
+type Settle struct{ Processor, Host string }
+
 // Finish ends the application: unregister with this status, then exit. After it
 // the machine gives no more actions. Unregister is false when the
 // ResourceManager refused the attempt and wants to hear no more of it.
@@ -138,6 +164,8 @@ func (Launch) action()   {}
 func (Release) action()  {}
 func (Kill) action()     {}
 func (AskStop) action()  {}
+func (Confirm) action()  {}
+func (Settle) action()   {}
 func (Finish) action()   {}
 func (Note) action()     {}
 

@@ -18,6 +18,11 @@ type Plan struct {
 	// RequestTimeout is how long a request for a preferred host waits before any
 	// host will do (cluster-manager.container.request.timeout.ms, 5 s).
 	RequestTimeout time.Duration
+	// LastRetryDelay is the pause before the last restart that the retry rule
+	// allows, if it is to be on a preferred host: a host that fails a container
+	// again and again gets time to mend
+	// (cluster-manager.container.preferred-host.last.retry.delay.ms, 6 min).
+	LastRetryDelay time.Duration
 	// Silence is how long a running process may go unheard of before it is
 	// replaced. It has to be longer than the time after which such a process
 	// stops itself, or two would run at once. 0 switches the rule off.
@@ -38,6 +43,7 @@ const (
 	Waiting   Phase = "waiting"   // a container was asked for
 	Launching Phase = "launching" // a container was given, its process is being started
 	Running   Phase = "running"   // its process was started
+	Leaving   Phase = "leaving"   // YARN gave its container up, but nobody has seen its process end
 	Done      Phase = "done"      // ended with exit code 0, or after a stop
 	GivenUp   Phase = "failed"    // failed too often; the job goes on without it
 )
@@ -64,9 +70,11 @@ type Processor struct {
 	failed    failures
 	host      string // of the outstanding request; "" for any
 	lastHost  string
-	asked     time.Time
+	asked     time.Time // when the request was made
+	due       time.Time // when the request is to be made; zero if it was
 	heard     time.Time
 	everHeard bool
+	exit      Exit // while Leaving
 	usage     bool
 	reported  string
 	refusals  int
@@ -123,7 +131,12 @@ func (m *Machine) enter(p *Processor, next Phase) {
 	p.Phase = next
 }
 
-func (p Phase) live() bool { return p == Waiting || p == Launching || p == Running }
+func (p Phase) live() bool {
+	return p == Waiting || p == Launching || p == Running || p == Leaving
+}
+
+// held says that a process of the processor may run.
+func (p Phase) held() bool { return p == Launching || p == Running || p == Leaving }
 
 // Step takes one event at the time now and gives what has to be done, in order.
 func (m *Machine) Step(now time.Time, e Event) []Action {
@@ -152,10 +165,16 @@ func (m *Machine) Step(now time.Time, e Event) []Action {
 			do = append(do, m.completed(now, x)...)
 		}
 	case Reported:
-		m.changed = m.reported(now, e)
-		if p := m.procs[e.Processor]; m.changed && p.Processing && p.In.ID == e.ContainerID {
-			do = append(do, Note{0, fmt.Sprintf("container %s: processing on %s", p.ID, p.In.Host)})
+		do = m.reported(now, e)
+	case Forgotten:
+		if p := m.in[e.ContainerID]; p != nil && p.Phase == Leaving {
+			do = m.over(now, p, p.exit)
 		}
+	case LinkBroken:
+		if p := m.procs[e.Processor]; p != nil && p.Phase == Running && p.In.ID == e.ContainerID {
+			do = append(do, Confirm{p.In.ID, p.In.Node})
+		}
+		m.changed = false
 	case StopRequested:
 		do = m.beginStop(now, e, "")
 	case Refused:
@@ -201,7 +220,7 @@ func (m *Machine) Stopping() bool { return m.stopping || m.finished }
 func (m *Machine) Needed() int {
 	n := 0
 	for _, p := range m.procs {
-		if p.Phase == Waiting || p.Phase == Launching {
+		if p.Phase == Waiting || p.Phase == Launching || p.Phase == Leaving {
 			n++
 		}
 	}
@@ -224,19 +243,6 @@ func (m *Machine) started(now time.Time, e Started) []Action {
 	return do
 }
 
-// request asks for a container for p: on its last host with host affinity, else
-// anywhere.
-func (m *Machine) request(now time.Time, p *Processor) Action {
-	m.enter(p, Waiting)
-	p.In, p.Processing, p.everHeard = Allocation{}, false, false
-	p.asked, p.reported, p.usage = now, "", false
-	p.host = ""
-	if m.plan.HostAffinity {
-		p.host = p.lastHost
-	}
-	return Request{p.ID, p.host}
-}
-
 func (m *Machine) allocated(now time.Time, e Allocated) []Action {
 	var do []Action
 	for _, c := range e.Containers {
@@ -245,7 +251,7 @@ func (m *Machine) allocated(now time.Time, e Allocated) []Action {
 			do = append(do, Release{c.ID})
 			continue
 		}
-		do = append(do, Withdraw{p.ID, p.host})
+		do = append(do, m.withdraw(p)...)
 		m.enter(p, Launching)
 		p.In, p.lastHost, p.heard = c, c.Host, now
 		p.Attempts++
@@ -262,7 +268,7 @@ func (m *Machine) allocated(now time.Time, e Allocated) []Action {
 func (m *Machine) waitingFor(c Allocation) *Processor {
 	if c.For != "" {
 		// Another processor's request is still outstanding and will be met, too.
-		if p := m.procs[c.For]; p != nil && p.Phase == Waiting {
+		if p := m.procs[c.For]; p != nil && p.Phase == Waiting && p.due.IsZero() {
 			return p
 		}
 		return nil
@@ -276,6 +282,9 @@ func (m *Machine) waitingFor(c Allocation) *Processor {
 			continue
 		}
 		from = min(from, i)
+		if !p.due.IsZero() {
+			continue // it wants none yet
+		}
 		if p.host == host && host != "" {
 			return p
 		}
@@ -322,9 +331,21 @@ func (m *Machine) completed(now time.Time, x Exit) []Action {
 		delete(m.ended, x.ContainerID)
 		return nil
 	}
+	if x.Unseen && !m.stopping && m.mayRun(now, p) {
+		return m.leave(p, x)
+	}
+	if p.Phase == Leaving {
+		// It was asked to stop: how it did says nothing of why.
+		x = p.exit
+	}
+	return m.over(now, p, x)
+}
+
+// over takes the end of p's container that was seen, or that has to be assumed.
+func (m *Machine) over(now time.Time, p *Processor, x Exit) []Action {
 	delete(m.in, x.ContainerID)
 	host := p.In.Host
-	p.Processing = false
+	p.Processing, p.exit = false, Exit{}
 	if m.stopping {
 		m.enter(p, Done)
 		if x.Status > 0 && x.Status < 128 && p.reported != "" {
@@ -370,7 +391,7 @@ func (m *Machine) failed(now time.Time, p *Processor, cause string) []Action {
 		}
 		return []Action{
 			Note{4, fmt.Sprintf("container %s failed (%s); restart %d %s", p.ID, cause, p.failed.count, bound)},
-			m.request(now, p),
+			m.again(now, p),
 		}
 	}
 	text := fmt.Sprintf("container %s failed %d times within %s, which is more than cluster-manager.container.retry.count=%d allows; the last time: %s",
@@ -387,18 +408,30 @@ func (m *Machine) failed(now time.Time, p *Processor, cause string) []Action {
 	return do
 }
 
-func (m *Machine) reported(now time.Time, e Reported) (changed bool) {
+func (m *Machine) reported(now time.Time, e Reported) []Action {
 	p := m.procs[e.Processor]
-	if p == nil || p.In.ID != e.ContainerID {
-		return false
+	if p == nil || p.In.ID != e.ContainerID || p.In.ID == "" {
+		m.changed = false
+		return nil
 	}
-	changed = p.Processing != e.Processing || e.Error != ""
+	m.changed = p.Processing != e.Processing || e.Error != ""
+	var do []Action
+	if !p.everHeard && m.plan.HostAffinity && p.In.Host != "" {
+		do = append(do, Settle{p.ID, p.In.Host})
+	}
+	if e.Processing && !p.Processing {
+		do = append(do, Note{0, fmt.Sprintf("container %s: processing on %s", p.ID, p.In.Host)})
+	}
 	p.heard, p.everHeard = now, true
 	p.Processing = e.Processing
 	if e.Error != "" {
 		p.reported, p.usage = e.Error, e.Usage
 	}
-	return changed
+	if e.Ended && p.Phase == Leaving {
+		m.changed = true
+		return append(do, m.over(now, p, p.exit)...)
+	}
+	return do
 }
 
 // beginStop starts the graceful end. A failure makes it end FAILED. A second
@@ -416,7 +449,7 @@ func (m *Machine) beginStop(now time.Time, s StopRequested, failure string) []Ac
 		p := m.procs[id]
 		switch p.Phase {
 		case Waiting:
-			do = append(do, Withdraw{p.ID, p.host})
+			do = append(do, m.withdraw(p)...)
 			m.enter(p, Done)
 		case Running:
 			do = append(do, AskStop{p.ID, p.In.ID})
@@ -431,7 +464,7 @@ func (m *Machine) tick(now time.Time) []Action {
 		if m.plan.StopTimeout > 0 && now.Sub(m.stopAt) >= m.plan.StopTimeout {
 			for _, id := range m.order {
 				p := m.procs[id]
-				if p.Phase == Running || p.Phase == Launching {
+				if p.Phase.held() {
 					do = append(do,
 						Note{4, fmt.Sprintf("container %s did not stop within %s and is killed", p.ID, m.plan.StopTimeout)},
 						Kill{p.In.ID, p.In.Node})
@@ -446,13 +479,9 @@ func (m *Machine) tick(now time.Time) []Action {
 		p := m.procs[id]
 		switch p.Phase {
 		case Waiting:
-			if p.host != "" && now.Sub(p.asked) >= m.plan.RequestTimeout {
-				do = append(do,
-					Note{0, fmt.Sprintf("container %s: no room on %s within %s; any host will do", p.ID, p.host, m.plan.RequestTimeout)},
-					Withdraw{p.ID, p.host})
-				p.host, p.asked = "", now
-				do = append(do, Request{p.ID, ""})
-			}
+			do = append(do, m.waited(now, p)...)
+		case Leaving:
+			do = append(do, m.left(now, p)...)
 		case Running:
 			limit := m.plan.Silence
 			if !p.everHeard {
@@ -504,7 +533,7 @@ func (m *Machine) finish(f Finish, kill bool) []Action {
 	var do []Action
 	if kill {
 		for _, id := range m.order {
-			if p := m.procs[id]; p.Phase == Running || p.Phase == Launching {
+			if p := m.procs[id]; p.Phase.held() {
 				do = append(do, Kill{p.In.ID, p.In.Node})
 			}
 		}

@@ -49,6 +49,10 @@ func (s *script) step(e Event) {
 			s.out = append(s.out, "kill "+a.ContainerID)
 		case AskStop:
 			s.out = append(s.out, "stop "+a.Processor)
+		case Confirm:
+			s.out = append(s.out, "confirm "+a.ContainerID)
+		case Settle:
+			s.out = append(s.out, "settle "+a.Processor+" "+a.Host)
 		case Finish:
 			s.out = append(s.out, fmt.Sprintf("finish %s unregister=%v %s", a.Status, a.Unregister, a.Diagnostics))
 		}
@@ -72,6 +76,11 @@ func (s *script) run(processor, host string) string {
 
 func (s *script) exit(id string, status int) {
 	s.step(Completed{[]Exit{{ContainerID: id, Status: status}}})
+}
+
+// unseen is an end that only the ResourceManager tells of.
+func (s *script) unseen(id string, status int) {
+	s.step(Completed{[]Exit{{ContainerID: id, Status: status, Unseen: true}}})
 }
 
 func (s *script) take() string {
@@ -194,6 +203,109 @@ withdraw 0
 launch 0 in c4 #4
 release c4
 finish FAILED unregister=true container 0 failed 2 times within 5m0s, which is more than cluster-manager.container.retry.count=1 allows; the last time: start of c4 on h1: no`},
+		{"the last restart on a preferred host waits", func(p *Plan) {
+			p.HostAffinity, p.LastRetryDelay, p.Retry.Count = true, 6*time.Minute, 2
+		}, 1, func(s *script) {
+			s.step(Started{})
+			s.exit(s.run("0", "h1"), 1)
+			s.exit(s.run("0", "h1"), 1)
+			s.allocate("h1") // asked for by nobody yet
+			s.now = s.now.Add(6*time.Minute - time.Second)
+			s.step(Tick{})
+			s.now = s.now.Add(time.Second)
+			s.step(Tick{})
+			s.run("0", "h1")
+		}, `request 0
+withdraw 0
+launch 0 in c1 #1
+settle 0 h1
+request 0 h1
+withdraw 0 h1
+launch 0 in c2 #2
+settle 0 h1
+release c3
+request 0 h1
+withdraw 0 h1
+launch 0 in c4 #3
+settle 0 h1`},
+		{"a stop while the last restart waits", func(p *Plan) {
+			p.HostAffinity, p.LastRetryDelay, p.Retry.Count = true, 6*time.Minute, 1
+		}, 1, func(s *script) {
+			s.step(Started{})
+			s.exit(s.run("0", "h1"), 1)
+			s.step(StopRequested{Reason: "bye", Killed: true})
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nsettle 0 h1\nfinish KILLED unregister=true bye"},
+		{"a killed container is asked for on its host, and settles again", func(p *Plan) { p.HostAffinity = true }, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.step(Reported{Processor: "0", ContainerID: a, Processing: true})
+			s.exit(a, 137)
+			s.run("0", "h1")
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nsettle 0 h1\nrequest 0 h1\nwithdraw 0 h1\nlaunch 0 in c2 #2\nsettle 0 h1"},
+		{"a broken link is looked into at the node", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.step(LinkBroken{"0", "c0"}) // an execution before this one
+			s.step(LinkBroken{"0", a})
+			s.exit(a, 137)
+			s.step(LinkBroken{"0", a})
+			s.exit(a, 137) // the ResourceManager tells it, too
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nconfirm c1\nrequest 0"},
+		{"a lost node's process is replaced once its tasks have ended", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.unseen(a, ExitAborted)
+			s.unseen(a, ExitAborted)
+			s.now = s.now.Add(2 * time.Second)
+			s.step(Reported{Processor: "0", ContainerID: a})
+			s.step(Reported{Processor: "0", ContainerID: a, Ended: true})
+			s.exit(a, 0)
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nconfirm c1\nrequest 0"},
+		{"a lost node's process is replaced once it must have stopped itself", func(p *Plan) { p.HostAffinity = true }, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.now = s.now.Add(30 * time.Second)
+			s.unseen(a, ExitAborted)
+			s.now = s.now.Add(9 * time.Second)
+			s.step(Tick{})
+			s.now = s.now.Add(time.Second)
+			s.step(Tick{})
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nsettle 0 h1\nstop 0\nconfirm c1\nconfirm c1\nrequest 0"},
+		{"a preempted process is replaced once its node saw its end, whatever code it had", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.unseen(a, ExitPreempted)
+			s.now = s.now.Add(time.Second)
+			s.step(Tick{})
+			s.exit(a, 0) // it stopped in order, as it was asked to
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nconfirm c1\nconfirm c1\nrequest 0"},
+		{"a node that has forgotten a container saw its end", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.step(Forgotten{a}) // the ResourceManager will tell how
+			s.unseen(a, ExitPreempted)
+			s.step(Forgotten{a})
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nconfirm c1\nrequest 0"},
+		{"a process that was silent too long already is replaced at once", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.now = s.now.Add(40 * time.Second)
+			s.unseen(a, ExitAborted)
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nrequest 0"},
+		{"a process that was never heard of is replaced at once", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.allocate("h1")
+			s.step(Launched{a})
+			s.unseen(a, ExitAborted)
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nrequest 0"},
+		{"a stop waits for what YARN gave up, within its time", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.unseen(a, ExitAborted)
+			s.step(StopRequested{Reason: "bye"})
+			s.now = s.now.Add(30 * time.Second)
+			s.step(Tick{})
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nconfirm c1\nkill c1\nfinish SUCCEEDED unregister=true bye"},
 		{"retry count 0 fails the job at once", func(p *Plan) { p.Retry.Count = 0 }, 1, func(s *script) {
 			s.step(Started{})
 			s.exit(s.run("0", "h1"), 1)
@@ -296,6 +408,21 @@ type cluster struct {
 	given   map[string]bool
 	running map[string]string // container -> processor
 	ended   bool
+
+	// unseen are containers that were given up while their process may run; heard
+	// is when each process was heard of last.
+	unseen  map[string]bool
+	heard   map[string]time.Time
+	now     time.Time
+	silence time.Duration
+}
+
+// gone says that a process whose end nobody saw has none the less: it was never
+// heard of, and so gets no JobModel, or it has been silent for so long that it
+// has stopped itself.
+func (c *cluster) gone(id string) bool {
+	at, heard := c.heard[id]
+	return c.unseen[id] && (!heard || c.now.Sub(at) >= c.silence)
 }
 
 func (c *cluster) apply(t *rapid.T, do []Action) {
@@ -322,7 +449,7 @@ func (c *cluster) apply(t *rapid.T, do []Action) {
 			}
 			delete(c.given, a.In.ID)
 			for id, p := range c.running {
-				if p == a.Processor {
+				if p == a.Processor && !c.gone(id) {
 					t.Fatalf("processor %s runs in %s and is launched in %s", p, id, a.In.ID)
 				}
 			}
@@ -339,8 +466,11 @@ func (c *cluster) apply(t *rapid.T, do []Action) {
 					t.Fatalf("finished with %d requests of processor %s outstanding", n, p)
 				}
 			}
-			if len(c.running) != 0 {
-				t.Fatalf("finished while %v run", c.running)
+			for id := range c.running {
+				// What was given up is YARN's to end with the application.
+				if !c.unseen[id] {
+					t.Fatalf("finished while %v run", c.running)
+				}
 			}
 		}
 	}
@@ -355,7 +485,7 @@ func TestAnyHistory(t *testing.T) {
 		p.Retry.FailJob = rapid.Bool().Draw(t, "failJob")
 		p.HostAffinity = rapid.Bool().Draw(t, "affinity")
 		m, now := NewMachine(p), epoch
-		c := &cluster{asked: map[string]int{}, given: map[string]bool{}, running: map[string]string{}}
+		c := &cluster{asked: map[string]int{}, given: map[string]bool{}, running: map[string]string{}, unseen: map[string]bool{}, heard: map[string]time.Time{}, silence: p.Silence}
 		c.apply(t, m.Step(now, Started{Preferred: map[string]string{"0": "h1"}}))
 		n := 0
 		pick := func() string {
@@ -371,9 +501,10 @@ func TestAnyHistory(t *testing.T) {
 			return rapid.SampledFrom(ids).Draw(t, "container")
 		}
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
+			c.now = now
 			now = now.Add(time.Duration(rapid.IntRange(0, 20000).Draw(t, "ms")) * time.Millisecond)
 			var e Event
-			switch rapid.IntRange(0, 9).Draw(t, "event") {
+			switch rapid.IntRange(0, 11).Draw(t, "event") {
 			case 0, 1, 2:
 				n++
 				id := fmt.Sprintf("c%d", n)
@@ -390,10 +521,25 @@ func TestAnyHistory(t *testing.T) {
 				e = Completed{[]Exit{{ContainerID: id, Status: rapid.SampledFrom([]int{0, 1, 2, 137, -100, -102, -104}).Draw(t, "status")}}}
 			case 8:
 				id := pick()
+				if c.running[id] != "" && !c.gone(id) {
+					c.heard[id] = now
+				}
 				e = Reported{Processor: c.running[id], ContainerID: id, Processing: true}
+			case 9:
+				// The ResourceManager gives up what may run still.
+				id := pick()
+				e = Completed{[]Exit{{ContainerID: id, Status: rapid.SampledFrom([]int{-100, -102, -106}).Draw(t, "status"), Unseen: true}}}
+				c.unseen[id] = true
+			case 10:
+				id := pick()
+				e = Reported{Processor: c.running[id], ContainerID: id, Ended: true}
+				if c.unseen[id] {
+					delete(c.running, id)
+				}
 			default:
 				e = Tick{}
 			}
+			c.now = now
 			c.apply(t, m.Step(now, e))
 		}
 		c.apply(t, m.Step(now, StopRequested{Reason: "end", Killed: true}))

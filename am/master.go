@@ -57,13 +57,15 @@ func RunOnYARN(ctx context.Context, env Environment) (Finish, error) {
 		return Finish{}, err
 	}
 	mo.Logger = env.Log
+	racks := &racks{}
+	mo.RackOf = racks.of
 	master, err := yarn.NewMaster(mo)
 	if err != nil {
 		return Finish{}, err
 	}
 	defer master.Close()
 
-	cfg, finish, err := run(ctx, env, id, pkg, secret, master)
+	cfg, finish, err := run(ctx, env, id, pkg, secret, master, racks)
 	if err == nil || ctx.Err() != nil {
 		return finish, err
 	}
@@ -110,7 +112,7 @@ func unregister(ctx context.Context, m *yarn.Master, f Finish) error {
 	return m.Finish(ctx, yarn.FinalStatus(f.Status), f.Diagnostics, "")
 }
 
-func run(ctx context.Context, env Environment, id yarn.ContainerID, pkg launch.Package, secret []byte, master *yarn.Master) (config.Config, Finish, error) {
+func run(ctx context.Context, env Environment, id yarn.ContainerID, pkg launch.Package, secret []byte, master *yarn.Master, racks *racks) (config.Config, Finish, error) {
 	bootstrap, err := bootstrapConfig(env)
 	if err != nil {
 		return bootstrap, Finish{}, err
@@ -124,6 +126,9 @@ func run(ctx context.Context, env Environment, id yarn.ContainerID, pkg launch.P
 		return cfg, Finish{}, err
 	}
 	defer systems.Close()
+	if config.JobHostAffinity.Of(cfg) {
+		racks.learn(ctx, env)
+	}
 	nodes, err := yarn.NewNodes(yarn.NodesOptions{Tokens: master.NodeToken, Logger: env.Log})
 	if err != nil {
 		return cfg, Finish{}, err
@@ -152,17 +157,14 @@ func run(ctx context.Context, env Environment, id yarn.ContainerID, pkg launch.P
 			return &YARN{
 				Master: master, Nodes: nodes,
 				Resource: yarn.Resource{MemoryMiB: int64(memory), VCores: int32(cores)},
-				Priority: containerPriority, Label: config.YarnContainerLabel.Of(cfg),
-				Context: l.context, Slow: config.YarnAMPollInterval.Of(cfg), Fast: fastHeartbeat, Log: env.Log,
+				Label:    config.YarnContainerLabel.Of(cfg),
+				Context:  l.context, Slow: config.YarnAMPollInterval.Of(cfg), Fast: fastHeartbeat, Log: env.Log,
 			}, nil
 		},
 	})
 	finish, err := app.Run(ctx)
 	return cfg, finish, err
 }
-
-// containerPriority is Samza's for requests that any host may meet.
-const containerPriority = 1
 
 // bootstrapConfig is the part of the configuration that leads to the
 // coordinator stream.

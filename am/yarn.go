@@ -16,10 +16,8 @@ import (
 type YARN struct {
 	Master *yarn.Master
 	Nodes  *yarn.Nodes
-	// Resource is the size of every container; Priority and Label are those of
-	// the requests.
+	// Resource is the size of every container; Label is that of the requests.
 	Resource yarn.Resource
-	Priority int32
 	Label    string
 	// Context makes the launch context of a container's process.
 	Context func(l Launch) (yarn.LaunchContext, error)
@@ -42,7 +40,14 @@ type YARN struct {
 	processors map[int64]string // the other way
 	lastID     int64
 	containers map[string]yarn.Container
+	confirming map[string]bool
 }
+
+// The priorities of the requests, as Samza's: a preferred host goes first.
+const (
+	preferredPriority = 0
+	anyPriority       = 1
+)
 
 // hurryFor bounds how long the scheduler is asked often when it has nothing to
 // give: a full cluster would be asked for hours.
@@ -55,6 +60,7 @@ const launchesAtOnce = 32
 func (y *YARN) Start(ctx context.Context, self Self, events chan<- Event) error {
 	y.events, y.wake, y.slots, y.self = events, make(chan struct{}, 1), make(chan struct{}, launchesAtOnce), self
 	y.requests, y.processors, y.containers = map[string]int64{}, map[int64]string{}, map[string]yarn.Container{}
+	y.confirming = map[string]bool{}
 	y.ctx, y.stop = context.WithCancel(ctx)
 	r, err := y.Master.Register(ctx, yarn.Registration{Host: self.Host, RPCPort: int32(self.Port), TrackingURL: self.TrackingURL})
 	if err != nil {
@@ -159,21 +165,34 @@ func (y *YARN) heard(a yarn.Allocation) {
 		var ended []Exit
 		y.mu.Lock()
 		for _, s := range a.Completed {
-			delete(y.containers, s.ID.String())
-			ended = append(ended, Exit{ContainerID: s.ID.String(), Status: int(s.Exit), Diagnostics: s.Diagnostics})
+			x := Exit{ContainerID: s.ID.String(), Status: int(s.Exit), Diagnostics: s.Diagnostics, Unseen: unseen(s.Exit)}
+			if !x.Unseen {
+				delete(y.containers, x.ContainerID)
+			}
+			ended = append(ended, x)
 		}
 		y.mu.Unlock()
 		y.send(Completed{ended})
 	}
 }
 
+// unseen says of an exit status that the ResourceManager itself gives it, which
+// it does before the node was told anything.
+func unseen(s yarn.ExitStatus) bool {
+	switch s {
+	case yarn.ExitAborted, yarn.ExitPreempted, yarn.ExitKilledByResourceManager:
+		return true
+	}
+	return false
+}
+
 // Do notes a request for the next heartbeat, or begins a launch or an end.
 func (y *YARN) Do(a Action) {
 	switch a := a.(type) {
 	case Request:
-		r := yarn.Request{Priority: y.Priority, Resource: y.Resource, Label: y.Label}
+		r := yarn.Request{Priority: anyPriority, Resource: y.Resource, Label: y.Label}
 		if a.Host != "" {
-			r.Nodes, r.Strict = []string{a.Host}, true
+			r.Priority, r.Nodes, r.Strict = preferredPriority, []string{a.Host}, true
 		}
 		y.mu.Lock()
 		y.lastID++
@@ -200,13 +219,20 @@ func (y *YARN) Do(a Action) {
 		go y.launch(a)
 	case Kill:
 		go y.kill(a)
+	case Confirm:
+		go y.confirm(a)
 	}
 }
 
-func (y *YARN) release(id string) {
+// forget drops a container that is of no more use.
+func (y *YARN) forget(id string) {
 	y.mu.Lock()
 	delete(y.containers, id)
 	y.mu.Unlock()
+}
+
+func (y *YARN) release(id string) {
+	y.forget(id)
 	if c, err := yarn.ParseContainerID(id); err == nil {
 		y.Master.Release(c)
 	}
@@ -254,18 +280,58 @@ func (y *YARN) kill(a Kill) {
 	y.poke()
 }
 
-// Confirm asks the node whether a container has ended, and tells its end if it
-// has: YARN itself would tell one to two seconds later.
-func (y *YARN) Confirm(ctx context.Context, containerID string) {
+// How long a node is asked for the end of a process: it takes the time of
+// cleaning up after it.
+const (
+	confirmFor   = 3 * time.Second
+	confirmFirst = 20 * time.Millisecond
+	confirmPause = 250 * time.Millisecond
+)
+
+// confirm asks the node whether a container has ended, and tells its end if it
+// has: YARN itself would tell one to two seconds later, or, of a container that
+// it gave up, never. A node that does not answer is no evidence of anything.
+func (y *YARN) confirm(a Confirm) {
+	id := a.ContainerID
 	y.mu.Lock()
-	c, ok := y.containers[containerID]
+	c, ok := y.containers[id]
+	if ok = ok && !y.confirming[id]; ok {
+		y.confirming[id] = true
+	}
 	y.mu.Unlock()
 	if !ok {
 		return
 	}
-	s, err := y.Nodes.Status(ctx, c.Node, c.ID)
-	if err == nil && s.State == yarn.ContainerComplete {
-		y.send(Completed{[]Exit{{ContainerID: containerID, Status: int(s.Exit), Diagnostics: s.Diagnostics}}})
+	defer func() {
+		y.mu.Lock()
+		delete(y.confirming, id)
+		y.mu.Unlock()
+	}()
+	ctx, cancel := context.WithTimeout(y.ctx, confirmFor)
+	defer cancel()
+	for pause := confirmFirst; ; pause = min(2*pause, confirmPause) {
+		s, err := y.Nodes.Status(ctx, c.Node, c.ID)
+		switch {
+		case err == nil && s.State == yarn.ContainerComplete:
+			y.forget(id)
+			y.send(Completed{[]Exit{{ContainerID: id, Status: int(s.Exit), Diagnostics: s.Diagnostics}}})
+			return
+		case errors.Is(err, yarn.ErrContainerUnknown):
+			// Its end was seen and has been forgotten since; how it was, only the
+			// ResourceManager knows, whose news are on their way if they are not
+			// here yet.
+			y.forget(id)
+			y.send(Forgotten{id})
+			return
+		case err != nil:
+			y.Log.Debug("a node could not be asked how a container is", "container", id, "node", a.Node, "cause", err)
+			return
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -80,9 +80,8 @@ var (
 		doc: "A container that its application master no longer knows stops itself.",
 	})
 	JobHostAffinity = declare(sectionJob, "job.host-affinity.enabled", boolean, false, spec{
-		doc:    "Containers are asked for on the hosts where they ran before, next to their state.",
-		old:    []string{"yarn.samza.host-affinity.enabled"},
-		status: NoEffectYet,
+		doc: "Containers are asked for on the hosts where they ran before, next to their state, and on any host after cluster-manager.container.request.timeout.ms. Where they run is kept in the coordinator stream, and tasks stay in their containers as far as the number of containers allows.",
+		old: []string{"yarn.samza.host-affinity.enabled"},
 	})
 	JobGrouper = declare(sectionJob, "job.systemstreampartition.grouper.factory", named(KindGrouper), "partition", spec{
 		doc:  "How input partitions become tasks: `partition`, one task for each partition number of all inputs; `ssp`, one for each partition of each input. Checkpoints hold its name: it must not change while a job has state.",

@@ -25,11 +25,11 @@ var (
 		doc: "Without restarts left, the job fails; false: it goes on without that container.",
 	})
 	ContainerLastRetryDelay = declare(sectionYARN, "cluster-manager.container.preferred-host.last.retry.delay.ms", millis, 360*time.Second, spec{
-		doc: "Pause before the last restart on a preferred host.", status: NoEffectYet,
+		doc: "Pause, and a second more, before the last restart that cluster-manager.container.retry.count allows, if it is to be on a preferred host; 0: none.",
 	})
 	ContainerRequestTimeout = declare(sectionYARN, "cluster-manager.container.request.timeout.ms", positive(millis), 5*time.Second, spec{
 		doc: "A request for a preferred host becomes one for any host after this.",
-		old: []string{"yarn.container.request.timeout.ms"}, status: NoEffectYet,
+		old: []string{"yarn.container.request.timeout.ms"},
 	})
 	_ = declare(sectionYARN, "cluster-manager.fault-domain-aware.standby.enabled", boolean, false, spec{
 		doc: "Standby containers stand in other racks.", status: NotYet,

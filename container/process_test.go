@@ -39,6 +39,7 @@ type cluster struct {
 func (c *cluster) Job() coordinator.Job                { return coordinator.Job{Name: "local", ID: "1"} }
 func (c *cluster) Containers() []coordinator.Container { return nil }
 func (c *cluster) Hosts() map[string]string            { return nil }
+func (c *cluster) ContainerLost(string, string)        {}
 func (c *cluster) StopRequested(string)                {}
 
 func (c *cluster) Alive(id string) bool {

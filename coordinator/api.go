@@ -320,6 +320,9 @@ type State interface {
 type Events interface {
 	// ContainerReport: a report of a container that is alive came in.
 	ContainerReport(id string, r Report)
+	// ContainerLost: the connection on which an execution of a container waited
+	// for commands was cut from its side. As a rule its process has died.
+	ContainerLost(id, executionID string)
 	// StopRequested: somebody who may asked for a graceful stop of the job.
 	StopRequested(reason string)
 }

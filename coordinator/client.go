@@ -95,13 +95,18 @@ const (
 
 // JobModel fetches the JobModel, again and again with pauses as Samza's
 // (ExponentialBackoff: from 1 to 100 ms at random, doubled up to 10 s), until it
-// has it, the coordinator refuses, or the give-up time has passed.
+// has it, the coordinator refuses or does not count this execution (ErrNotAlive),
+// or the give-up time has passed.
 func (c *Client) JobModel(ctx context.Context) (jobmodel.JobModel, error) {
 	pause := time.Duration(1+rand.IntN(100)) * time.Millisecond
 	var waited time.Duration
+	path := "/"
+	if c.execution != "" {
+		path += "?executionContainerId=" + url.QueryEscape(c.execution)
+	}
 	for {
 		began := time.Now()
-		body, err := c.do(ctx, modelTimeout, http.MethodGet, "/", nil)
+		body, err := c.do(ctx, modelTimeout, http.MethodGet, path, nil)
 		if err == nil {
 			m, err := jobmodel.Decode(body)
 			if err != nil {

@@ -409,7 +409,17 @@ func (s *Server) root(w http.ResponseWriter, r *http.Request) {
 		s.unauthorized(w, r)
 		return
 	}
+	// An execution that was given up before it began must not begin: another has
+	// its tasks.
+	if e := r.URL.Query().Get("executionContainerId"); e != "" && !s.opt.State.Alive(e) {
+		s.notAlive(w, r)
+		return
+	}
 	s.send(w, r, http.StatusOK, jsonType, s.model, s.modelGz)
+}
+
+func (s *Server) notAlive(w http.ResponseWriter, r *http.Request) {
+	s.fail(w, r, http.StatusConflict, "this execution of the container is not, or no longer, the one that counts")
 }
 
 func bearer(r *http.Request) (credential string, given bool) {
@@ -498,7 +508,7 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request, id string) {
 	defer timer.Stop()
 	for {
 		if !s.opt.State.Alive(execution) {
-			s.fail(w, r, http.StatusConflict, "this execution of the container is not, or no longer, the one that counts")
+			s.notAlive(w, r)
 			return
 		}
 		commands, wake := s.boxes[id].take(execution, after)
@@ -513,6 +523,7 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request, id string) {
 		case <-s.closing:
 			w.Header().Set("Connection", "close")
 		case <-r.Context().Done():
+			s.opt.Events.ContainerLost(id, execution)
 			return
 		}
 		s.json(w, r, http.StatusOK, nextJSON{[]Command{}})

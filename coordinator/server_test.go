@@ -30,6 +30,7 @@ type fakeJob struct {
 	hosts      map[string]string
 	reports    []string
 	stops      []string
+	lost       []string
 	now        time.Time
 }
 
@@ -58,6 +59,12 @@ func (f *fakeJob) ContainerReport(id string, r Report) {
 	defer f.mu.Unlock()
 	f.reports = append(f.reports, id+" "+r.State)
 }
+func (f *fakeJob) ContainerLost(id, execution string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lost = append(f.lost, id+" "+execution)
+}
+
 func (f *fakeJob) StopRequested(reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
