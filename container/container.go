@@ -81,6 +81,7 @@ type Container struct {
 	// changelogSystems and changelogEnds are what restoring asks.
 	changelogSystems map[string]system.System
 	changelogEnds    storage.EndsFunc
+	queries          queries
 	flows            flows
 	counts           containerCounts
 	// parallel is how many tasks are opened at a time.
@@ -403,6 +404,7 @@ func (c *Container) cause() error {
 // shut is the last part of the end, good or bad: Close of every task, stores,
 // producers, consumers.
 func (c *Container) shut(err error) error {
+	c.queries.close()
 	var errs []error
 	for _, t := range c.tasks {
 		if t.busy.Load() {
@@ -489,6 +491,7 @@ func (c *Container) open(t *instance) error {
 	if err := c.openStores(t); err != nil {
 		return err
 	}
+	t.measureStores()
 	t.lastCommit = c.now()
 	if t.sealAtStart() {
 		if err := t.commit(); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"heddle/checkpoint"
 	"heddle/container/events"
+	"heddle/coordinator"
 	"heddle/storage"
 	"heddle/task"
 )
@@ -53,6 +54,7 @@ type instance struct {
 
 	sig   signals
 	inbox inbox
+	asks  asks
 	// busy: the loop has not returned.
 	busy atomic.Bool
 	// logged are the stores with a changelog, restores how far they are.
@@ -83,6 +85,9 @@ type instance struct {
 	lastCommit time.Time
 	// committedAt is lastCommit for others, in ms; 0: none yet.
 	committedAt atomic.Int64
+	// measured is when the sizes of the stores were taken.
+	measured time.Time
+	sizes    atomic.Pointer[[]coordinator.StoreReport]
 	// publishedSent is what of sent() is in the counters.
 	publishedSent int64
 	// since the last commit
@@ -146,6 +151,7 @@ func (t *instance) committed(began time.Time, _ checkpoint.Checkpoint) {
 	t.counts.commits.Add(1)
 	t.counts.commitTime.Observe(took)
 	t.publish()
+	t.measureStores()
 	sent := t.sent()
 	t.events.Event(events.Committed{
 		Task: t.name, Messages: t.sinceMessages, Sent: sent - t.sinceSent, Took: took,

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"heddle/coordinator"
@@ -14,6 +16,7 @@ import (
 type coordinatorClient interface {
 	Next(ctx context.Context, after int64) ([]coordinator.Command, error)
 	Report(ctx context.Context, r coordinator.Report) (coordinator.Reply, error)
+	Answer(ctx context.Context, question string, a coordinator.Answer) error
 }
 
 // controlled is what commands are for: a Container.
@@ -21,6 +24,7 @@ type controlled interface {
 	Stop(why string)
 	SetPaused(paused bool)
 	CommitAll()
+	Ask(ctx context.Context, q coordinator.Question) coordinator.Answer
 }
 
 // link ties a container to its application master: reports, which are the
@@ -37,7 +41,13 @@ type link struct {
 	silence, grace time.Duration
 	log            *slog.Logger
 	now            func() time.Time
+	// answering are the questions at work, answers their number.
+	answering sync.WaitGroup
+	answers   atomic.Int32
 }
+
+// maxAnswers bounds the questions that are worked on at the same time.
+const maxAnswers = 16
 
 // Times of the link. Samza asks each 60 s, gives up after 6 tries within about
 // 63 s, and forces the end after another 120 s, so that an orphan overlaps its
@@ -117,6 +127,7 @@ func (l *link) reports(ctx context.Context) {
 
 // commands takes what the container is told, until ctx ends.
 func (l *link) commands(ctx context.Context) {
+	defer l.answering.Wait()
 	var after int64
 	for ctx.Err() == nil {
 		commands, err := l.client.Next(ctx, after)
@@ -133,12 +144,12 @@ func (l *link) commands(ctx context.Context) {
 		}
 		for _, c := range commands {
 			after = max(after, c.Seq)
-			l.obey(c)
+			l.obey(ctx, c)
 		}
 	}
 }
 
-func (l *link) obey(c coordinator.Command) {
+func (l *link) obey(ctx context.Context, c coordinator.Command) {
 	switch c.Type {
 	case coordinator.CommandStop:
 		why := c.Args["reason"]
@@ -152,9 +163,32 @@ func (l *link) obey(c coordinator.Command) {
 		l.target.SetPaused(false)
 	case coordinator.CommandCommit:
 		l.target.CommitAll()
+	case coordinator.CommandQuery:
+		q, err := coordinator.QuestionOf(c)
+		if err != nil {
+			l.log.Warn("a question about the state cannot be read", "error", err)
+			return
+		}
+		l.answer(ctx, q)
 	default:
 		l.log.Warn("a command is not known here and is passed over", "command", c.Type)
 	}
+}
+
+// answer works on a question beside the commands, and posts the answer. Who asked
+// hears of nothing if that fails: it gives up by itself.
+func (l *link) answer(ctx context.Context, q coordinator.Question) {
+	busy := l.answers.Add(1) > maxAnswers
+	l.answering.Go(func() {
+		defer l.answers.Add(-1)
+		a := failed(coordinator.FailBusy, "the container answers %d questions already; try again soon", maxAnswers)
+		if !busy {
+			a = l.target.Ask(ctx, q)
+		}
+		if err := l.client.Answer(ctx, q.ID, a); err != nil && ctx.Err() == nil {
+			l.log.Warn("the answer to a question about the state did not arrive", "store", q.Store, "task", q.Task, "error", err)
+		}
+	})
 }
 
 // pause waits; false if ctx ended.

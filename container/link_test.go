@@ -40,10 +40,11 @@ type master struct {
 	reports  int
 	commands chan []coordinator.Command
 	asked    []int64
+	answers  chan map[string]coordinator.Answer
 }
 
 func newMaster() *master {
-	return &master{reply: coordinator.Reply{Alive: true}, commands: make(chan []coordinator.Command, 1)}
+	return &master{reply: coordinator.Reply{Alive: true}, commands: make(chan []coordinator.Command, 1), answers: make(chan map[string]coordinator.Answer, 100)}
 }
 
 func (m *master) set(r coordinator.Reply, err error) {
@@ -63,6 +64,11 @@ func (m *master) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.reports
+}
+
+func (m *master) Answer(_ context.Context, question string, a coordinator.Answer) error {
+	m.answers <- map[string]coordinator.Answer{question: a}
+	return nil
 }
 
 func (m *master) Next(ctx context.Context, after int64) ([]coordinator.Command, error) {
@@ -92,6 +98,13 @@ func (t *target) note(s string) {
 func (t *target) Stop(string)           { t.note("stop") }
 func (t *target) SetPaused(paused bool) { t.note(fmt.Sprint("paused ", paused)) }
 func (t *target) CommitAll()            { t.note("commit") }
+
+func (t *target) Ask(ctx context.Context, q coordinator.Question) coordinator.Answer {
+	if q.Store == "slow" {
+		<-ctx.Done()
+	}
+	return coordinator.Answer{Count: 7}
+}
 
 func (t *target) all() []string {
 	t.mu.Lock()

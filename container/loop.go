@@ -24,6 +24,7 @@ func (t *instance) loop() error {
 			aborting:  sig&signalAbort != 0,
 			stopping:  sig&signalStop != 0,
 			commitDue: sig&signalCommit != 0,
+			asked:     sig&signalQuery != 0,
 			windowDue: sig&signalWindow != 0,
 			paused:    sig&signalPause != 0,
 			ready:     len(t.ring) > 0 || sig&signalMail != 0,
@@ -34,6 +35,8 @@ func (t *instance) loop() error {
 			if err := t.process(); err != nil {
 				return err
 			}
+		case opAnswer:
+			t.answerAsks()
 		case opWindow:
 			t.sig.clear(signalWindow)
 			if err := t.window(); err != nil {

@@ -8,6 +8,8 @@ const (
 	opWait op = iota
 	// opProcess: hand over messages.
 	opProcess
+	// opAnswer: let others look at the state.
+	opAnswer
 	// opWindow: the call of task.window.ms.
 	opWindow
 	// opCommit: write down how far the task is.
@@ -19,7 +21,7 @@ const (
 )
 
 func (o op) String() string {
-	return [...]string{"wait", "process", "window", "commit", "stop", "abort"}[o]
+	return [...]string{"wait", "process", "answer", "window", "commit", "stop", "abort"}[o]
 }
 
 // condition is what a task's next operation depends on.
@@ -30,6 +32,8 @@ type condition struct {
 	stopping bool
 	// commitDue and windowDue: by the clock, or asked for.
 	commitDue, windowDue bool
+	// asked: somebody wants to look at the state.
+	asked bool
 	// paused: no messages and no windows for now.
 	paused bool
 	// ready: there are messages.
@@ -48,6 +52,8 @@ func next(c condition) op {
 		return opStop
 	case c.commitDue:
 		return opCommit
+	case c.asked:
+		return opAnswer
 	case c.windowDue && !c.paused:
 		return opWindow
 	case c.ready && !c.paused:

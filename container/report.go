@@ -59,6 +59,9 @@ func (t *instance) report(state string) coordinator.TaskReport {
 			Dropped: t.counts.deserialization.Value() + t.counts.serialization.Value() + t.counts.ignored.Value() + t.counts.sendFailed.Value(),
 		},
 	}
+	if sizes := t.sizes.Load(); sizes != nil {
+		r.Stores = *sizes
+	}
 	for _, l := range t.lanes {
 		r.Inputs = append(r.Inputs, coordinator.InputReport{
 			System: l.source.System, Stream: l.source.Stream, Partition: l.source.Partition,

@@ -19,11 +19,13 @@ const (
 	signalPause
 	// signalSample: the next messages may be shown (Events).
 	signalSample
+	// signalQuery: others ask to look at the state.
+	signalQuery
 )
 
 // urgent are the signals for which a run of messages is interrupted after the
 // one that is being processed.
-const urgent = signalCommit | signalWindow | signalStop | signalAbort | signalPause
+const urgent = signalCommit | signalWindow | signalStop | signalAbort | signalPause | signalQuery
 
 // signals is a task's word of bits. Any goroutine raises; the task's own waits.
 type signals struct {

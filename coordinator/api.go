@@ -15,6 +15,8 @@ const (
 	CommandResume = "resume"
 	// CommandCommit asks all tasks for a commit.
 	CommandCommit = "commit"
+	// CommandQuery asks about the state of a task (QuestionOf).
+	CommandQuery = "query"
 )
 
 // GiveUpAfter is how long a container goes on without an answer of its
@@ -108,6 +110,17 @@ type TaskReport struct {
 	// LastCommit is when the newest commit was done; 0: none yet.
 	LastCommit int64  `json:"lastCommit,omitzero"`
 	LastError  string `json:"lastError,omitzero"`
+	// Stores are the sizes of the task's stores, as of a commit a while ago.
+	Stores []StoreReport `json:"stores,omitzero"`
+}
+
+// StoreReport is the size of one store of a task.
+type StoreReport struct {
+	Store string `json:"store"`
+	// Entries and Bytes are -1 where the engine cannot tell them at once; on disk
+	// both are estimates.
+	Entries int64 `json:"entries"`
+	Bytes   int64 `json:"bytes"`
 }
 
 // InputReport is the position in one input partition.
@@ -136,6 +149,8 @@ type RestoreReport struct {
 	Store string `json:"store"`
 	Done  int64  `json:"done"`
 	Total int64  `json:"total"`
+	// LeftMs is about how long the rest takes; 0: not known yet, or done.
+	LeftMs int64 `json:"leftMs,omitzero"`
 }
 
 // Reply answers a Report.
@@ -285,6 +300,7 @@ type TaskStatus struct {
 	Inputs             []InputStatus   `json:"inputs"`
 	Lag                int64           `json:"lag"`
 	Restores           []RestoreReport `json:"restores,omitzero"`
+	Stores             []StoreReport   `json:"stores,omitzero"`
 	LastCommit         int64           `json:"lastCommit,omitzero"`
 	LastError          string          `json:"lastError,omitzero"`
 }

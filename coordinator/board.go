@@ -204,7 +204,7 @@ func (b *board) tasks(id string) []TaskStatus {
 func taskStatus(container string, t jobmodel.Task, r TaskReport) TaskStatus {
 	s := TaskStatus{
 		Name: t.Name, Container: container, State: cmp.Or(r.State, ContainerWaiting), ChangelogPartition: t.ChangelogPartition,
-		Counters: r.Counters, Inputs: make([]InputStatus, 0, len(t.Inputs)), Restores: r.Restores,
+		Counters: r.Counters, Inputs: make([]InputStatus, 0, len(t.Inputs)), Restores: r.Restores, Stores: r.Stores,
 		LastCommit: r.LastCommit, LastError: r.LastError,
 	}
 	positions := make(map[jobmodel.Input]InputReport, len(r.Inputs))

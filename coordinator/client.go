@@ -87,6 +87,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 const (
 	modelTimeout  = 60 * time.Second
 	reportTimeout = 5 * time.Second
+	// answerTimeout is for some MiB over a slow network.
+	answerTimeout = 30 * time.Second
 	// pollTimeout is above the time for which the server holds a poll open.
 	pollTimeout = 40 * time.Second
 	// maxAnswer bounds what is read of an answer.
@@ -168,6 +170,19 @@ func (c *Client) Report(ctx context.Context, r Report) (Reply, error) {
 		return Reply{}, fmt.Errorf("report to the coordinator: %s answered what is no JSON: %w", c.base, err)
 	}
 	return out, nil
+}
+
+// Answer posts the answer to a Question. An answer that nobody waits for any
+// more is no error.
+func (c *Client) Answer(ctx context.Context, question string, a Answer) error {
+	b, err := encode(a)
+	if err != nil {
+		return fmt.Errorf("answer the coordinator: %w", err)
+	}
+	if _, err := c.do(ctx, answerTimeout, http.MethodPost, c.own("answer")+"?question="+url.QueryEscape(question), b); err != nil {
+		return fmt.Errorf("answer the coordinator: %w", err)
+	}
+	return nil
 }
 
 // Heartbeat asks as Samza's containers do whether this execution is alive.

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"maps"
+	"slices"
 	"sync"
 )
 
@@ -38,6 +39,13 @@ func (m *mailbox) put(execution, kind string, args map[string]string) int64 {
 		m.wake = nil
 	}
 	return m.seq
+}
+
+// withdraw takes a command back that was not, or is not any more, wanted.
+func (m *mailbox) withdraw(seq int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.queue = slices.DeleteFunc(m.queue, func(l letter) bool { return l.command.Seq == seq })
 }
 
 // take gives the commands after a number for an execution, and what to wait on

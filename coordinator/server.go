@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -68,8 +69,11 @@ const (
 //	GET /containerHeartbeat?executionContainerId=ID   as Samza's
 //	GET /api/v1/containers/ID/next?after=N&executionContainerId=E   a container's commands, held open
 //	POST /api/v1/containers/ID/report      a container's Report
+//	POST /api/v1/containers/ID/answer?question=Q      a container's Answer
 //	GET /ui/                               the page
-//	GET /ui/api/v1/status, tasks[?container=ID], config
+//	GET /ui/state                          the page of the stores
+//	GET /ui/api/v1/status, tasks[?container=ID], config, stores
+//	GET /ui/api/v1/state/STORE[?task=&key=&prefix=&from=&to=&limit=&cursor=&mode=&count=]
 //	POST, PUT /ui/api/v1/stop              with the job's secret
 //	GET /metrics, /healthz, /readyz        also below /ui/, where YARN's proxy reaches them
 //
@@ -88,8 +92,16 @@ type Server struct {
 	closing  chan struct{}
 	closeOne sync.Once
 
+	states *states
+	asked  questions
+
 	mu    sync.Mutex
 	board *board
+
+	// questionWithin is how long a container has for an answer; newID names
+	// questions and scans.
+	questionWithin time.Duration
+	newID          func() string
 
 	// headerTimeout and readTimeout bound how long a request may take to come.
 	headerTimeout, readTimeout time.Duration
@@ -114,6 +126,10 @@ func NewServer(o Options) (*Server, error) {
 		boxes:   map[string]*mailbox{},
 		closing: make(chan struct{}),
 		board:   newBoard(o.Model),
+		states:  newStates(o.Config, o.Model),
+
+		questionWithin: questionWithin,
+		newID:          rand.Text,
 
 		headerTimeout: 10 * time.Second,
 		readTimeout:   time.Minute,
@@ -338,6 +354,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.get(w, r, func(w http.ResponseWriter, r *http.Request) { s.json(w, r, http.StatusOK, s.Status()) })
 	case "/ui/api/v1/tasks":
 		s.get(w, r, s.tasks)
+	case "/ui/api/v1/stores":
+		s.get(w, r, s.stores)
 	case "/ui/api/v1/config":
 		s.get(w, r, func(w http.ResponseWriter, r *http.Request) { s.send(w, r, http.StatusOK, jsonType, s.config, nil) })
 	case "/ui/api/v1/stop":
@@ -349,8 +367,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/readyz", "/ui/readyz":
 		s.get(w, r, s.ready)
 	default:
+		if store, ok := strings.CutPrefix(path, "/ui/api/v1/state/"); ok && store != "" {
+			s.get(w, r, func(w http.ResponseWriter, r *http.Request) { s.state(w, r, store) })
+			return
+		}
 		if id, what, ok := containerPath(path); ok {
 			switch what {
+			case "answer":
+				s.only(w, r, func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, id) }, http.MethodPost, http.MethodPut)
 			case "next":
 				s.get(w, r, func(w http.ResponseWriter, r *http.Request) { s.next(w, r, id) })
 			default:
@@ -362,14 +386,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// containerPath takes /api/v1/containers/ID/next and .../report apart.
+// containerPath takes /api/v1/containers/ID/next, .../report and .../answer
+// apart.
 func containerPath(path string) (id, what string, ok bool) {
 	rest, ok := strings.CutPrefix(path, "/api/v1/containers/")
 	if !ok {
 		return "", "", false
 	}
 	id, what, ok = strings.Cut(rest, "/")
-	return id, what, ok && id != "" && (what == "next" || what == "report")
+	return id, what, ok && id != "" && (what == "next" || what == "report" || what == "answer")
 }
 
 func (s *Server) get(w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {

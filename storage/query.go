@@ -22,6 +22,11 @@ import (
 // ErrNoStore: the task has no store of this name.
 var ErrNoStore = errors.New("there is no such store")
 
+// ErrUncommitted: so much was written since the last commit that the engine had
+// to take some of it, and does not hold the committed state alone until the next
+// one.
+var ErrUncommitted = errors.New("more was written since the last commit than its write buffer holds, so the committed state cannot be seen until the next commit; ask for the live state, or again later")
+
 // View is a store as it was at one moment. Get is the task's goroutine's; the
 // iterator of Range may live in another one, and whatever the task does after
 // Range is not seen by it. It has to be closed before the Set is.
@@ -53,6 +58,30 @@ func (s *Set) View(store string, live bool) (View, error) {
 		return v, nil
 	}
 	return View{}, fmt.Errorf("store %q of task %q: %w; there are %s", store, s.o.TaskName, ErrNoStore, strings.Join(s.Names(), ", "))
+}
+
+// Size is how large a store is.
+type Size struct {
+	Store string
+	// Entries and Bytes are -1 where the engine cannot tell; what it tells of
+	// files is an estimate.
+	Entries, Bytes int64
+}
+
+// Sizes gives the sizes of the stores' committed state. It costs little. The
+// task's goroutine calls it.
+func (s *Set) Sizes() []Size {
+	out := make([]Size, len(s.stores))
+	for i, st := range s.stores {
+		out[i] = Size{st.spec.Name, -1, -1}
+		if e, ok := st.engine.(interface{ Len() int }); ok {
+			out[i].Entries = int64(e.Len())
+		}
+		if e, ok := st.engine.(interface{ Size() int64 }); ok {
+			out[i].Bytes = e.Size()
+		}
+	}
+	return out
 }
 
 // Get gives the value of an encoded key; ok is false if there is none.
