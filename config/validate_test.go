@@ -37,8 +37,8 @@ func TestValidate(t *testing.T) {
 			"these keys have no meaning here and are ignored: job.coordinator.zk.connect, systems.kafka.consumer.zookeeper.connect, task.opts",
 		}},
 		{"one without meaning", "task.opts=-Xmx1g", nil, []string{"task.opts: this key has no meaning here and is ignored"}},
-		{"no effect yet", "job.host-affinity.enabled=true\ntask.max.concurrency=4\njob.startpoint.enabled=true", nil, []string{
-			"these keys have no effect yet: job.host-affinity.enabled, task.max.concurrency",
+		{"no effect yet", "task.consumer.batch.size=5\ntask.max.concurrency=4\njob.startpoint.enabled=true", nil, []string{
+			"these keys have no effect yet: task.consumer.batch.size, task.max.concurrency",
 		}},
 		{"not supported yet", "app.class=x\njob.standbytasks.replication.factor=2\nsystems.kafka.streams.in.samza.bootstrap=true\nstreams.in.samza.priority=-1\nstores.s.factory=memory\nstores.s.side.inputs=kafka.in", []string{
 			"app.class: known to Samza, not supported yet (Java class of an application in Samza's high-level API); remove the key",
