@@ -61,6 +61,41 @@ func (o Operator) Stop(ctx context.Context, secret []byte, reason string) error 
 	return nil
 }
 
+// Refusal is a request that the coordinator understood and did not fulfil.
+type Refusal struct {
+	// Code is HTTP's: 400 and 404 for what was asked wrongly, 403 for what is
+	// switched off, 410 for a place that is not held any more, 503 and 504 for
+	// what may work later.
+	Code    int
+	Message string
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+// Stores fetches the job's stores; queries is false if their content is not
+// shown (heddle.state.queries).
+func (o Operator) Stores(ctx context.Context) (stores []StoreStatus, queries bool, err error) {
+	var out storesJSON
+	if err := o.do(ctx, http.MethodGet, "api/v1/stores", nil, &out); err != nil {
+		return nil, false, fmt.Errorf("ask for the job's stores: %w", err)
+	}
+	return out.Stores, out.Queries, nil
+}
+
+// State fetches a page of the state of a store. The parameters are those of
+// GET /ui/api/v1/state/STORE. An error may be a *Refusal.
+func (o Operator) State(ctx context.Context, store string, q url.Values) (StatePage, error) {
+	var out StatePage
+	if err := o.do(ctx, http.MethodGet, "api/v1/state/"+url.PathEscape(store)+"?"+q.Encode(), nil, &out); err != nil {
+		var no *Refusal
+		if errors.As(err, &no) {
+			return StatePage{}, no
+		}
+		return StatePage{}, fmt.Errorf("ask for the state of store %q: %w", store, err)
+	}
+	return out, nil
+}
+
 func (o Operator) do(ctx context.Context, method, path string, body []byte, out any) error {
 	var send io.Reader
 	if body != nil {
@@ -90,9 +125,12 @@ func (o Operator) do(ctx context.Context, method, path string, body []byte, out 
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusAccepted:
 	case http.StatusForbidden:
+		if body == nil {
+			return refused(resp.StatusCode, b, base, resp.Status)
+		}
 		return fmt.Errorf("%w (%s)", ErrForbidden, base)
 	default:
-		return fmt.Errorf("%s answered %s%s", base, resp.Status, said(b))
+		return refused(resp.StatusCode, b, base, resp.Status)
 	}
 	if out == nil {
 		return nil
@@ -101,4 +139,13 @@ func (o Operator) do(ctx context.Context, method, path string, body []byte, out 
 		return fmt.Errorf("%s answered what is no JSON, so it is not the job's application master: %w", base, err)
 	}
 	return nil
+}
+
+// refused is the error of an answer that is none: the coordinator's own words if
+// it has any.
+func refused(code int, body []byte, base, status string) error {
+	if text := strings.TrimPrefix(said(body), ": "); text != "" {
+		return &Refusal{code, text}
+	}
+	return fmt.Errorf("%s answered %s", base, status)
 }

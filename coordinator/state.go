@@ -239,7 +239,8 @@ func (st *states) likely(store string, key []byte) []int {
 // stateRequest is what somebody wants to see.
 type stateRequest struct {
 	store, mode, op string
-	// tasks are places; all if nobody named one. named: somebody did.
+	// tasks are places; all if nobody named one. named: just these are to be
+	// asked, also for a key that is likely to be elsewhere.
 	tasks    []int
 	named    bool
 	from, to []byte
@@ -294,9 +295,9 @@ func (st *states) parse(store string, q url.Values) (r stateRequest, err error) 
 	}
 	for name := range q {
 		switch name {
-		case "task", "key", "from", "to", "prefix", "limit", "cursor", "mode", "count":
+		case "task", "all", "key", "from", "to", "prefix", "limit", "cursor", "mode", "count":
 		default:
-			return r, refuse(http.StatusBadRequest, "the parameter %q is not known; there are task, key, from, to, prefix, limit, cursor, mode and count", name)
+			return r, refuse(http.StatusBadRequest, "the parameter %q is not known; there are task, all, key, from, to, prefix, limit, cursor, mode and count", name)
 		}
 	}
 	if v := q.Get("mode"); v != "" {
@@ -314,7 +315,7 @@ func (st *states) parse(store string, q url.Values) (r stateRequest, err error) 
 	if r.tasks, err = st.places(q.Get("task")); err != nil {
 		return r, err
 	}
-	r.named = q.Get("task") != ""
+	r.named = q.Get("task") != "" || q.Has("all")
 	if r.cursor, err = parseCursor(q.Get("cursor")); err != nil {
 		return r, err
 	}

@@ -126,7 +126,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return job.Usage("%v; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newStatus(), newKill(), newList(), newLogs(), newValidate(), newPackage(), newTopic(), newCheckpoint(), newInit(), newDev(), newReference())
+	root.AddCommand(newStatus(), newKill(), newList(), newLogs(), newValidate(), newPackage(), newTopic(), newCheckpoint(), newState(), newInit(), newDev(), newReference())
 	return root
 }
 
