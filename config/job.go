@@ -103,12 +103,12 @@ var (
 		els: []string{"job.default.system"},
 	})
 	JobStoreBaseDir = declare(sectionJob, "job.logged.store.base.dir", word, "", spec{
-		doc:    "Folder for local state that has a changelog.",
-		status: NoEffectYet,
+		doc: "Folder for local state that has a changelog, so that the next start on the host finds it; below it lies heddle-v1/<job.name>-<job.id>. The environment's LOGGED_STORE_BASE_DIR wins.",
+		def: "on YARN a folder that lives as long as the application; else heddle.home/state",
 	})
 	JobNonLoggedStoreBaseDir = declare(sectionJob, "job.non-logged.store.base.dir", word, "", spec{
-		doc:    "Folder for local state without a changelog.",
-		status: NoEffectYet,
+		doc: "Folder for local state without a changelog.",
+		def: "on YARN the container's work folder; else heddle.home/state",
 	})
 	JobDiagnostics = declare(sectionJob, "job.diagnostics.enabled", boolean, false, spec{
 		doc:    "Errors and stops are written to a diagnostics stream.",

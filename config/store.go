@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"errors"
+	"strings"
+	"time"
+)
 
 const sectionStore = "Stores"
 
@@ -94,22 +98,22 @@ var (
 // Keys that tune RocksDB.
 var (
 	StoreCacheBytes = declare(sectionStore, "stores.<store...>.container.cache.size.bytes", byteCount(0), 104857600, spec{
-		doc: "Block cache of the engine in a container, shared by its tasks.", status: NoEffectYet,
+		doc: "Block cache of the engine in a container, shared by its tasks.",
 	})
 	StoreWriteBufferBytes = declare(sectionStore, "stores.<store...>.container.write.buffer.size.bytes", byteCount(0), 33554432, spec{
-		doc: "Write buffer of the engine in a container, shared by its tasks.", status: NoEffectYet,
+		doc: "What is written between two commits, and the engine's memory for what it did not write to files yet, in a container, shared by its tasks. Above it a commit is asked for.",
 	})
-	StoreCompression = declare(sectionStore, "stores.<store...>.rocksdb.compression", word, "snappy", spec{
-		doc: "Compression of blocks: snappy, zstd, lz4, none.", status: NoEffectYet,
+	StoreCompression = declare(sectionStore, "stores.<store...>.rocksdb.compression", compression, "snappy", spec{
+		doc: "Compression of blocks: snappy, zstd, lz4, none.",
 	})
 	StoreBlockBytes = declare(sectionStore, "stores.<store...>.rocksdb.block.size.bytes", byteCount(1), 4096, spec{
-		doc: "Size of a block.", status: NoEffectYet,
+		doc: "Size of a block.",
 	})
 	StoreWAL = declare(sectionStore, "stores.<store...>.rocksdb.wal.enabled", boolean, false, spec{
-		doc: "The engine writes a log of its own; otherwise the changelog alone makes state durable.", status: NoEffectYet,
+		doc: "The engine writes a log of its own; otherwise the changelog alone makes state durable, and a crash falls back to an earlier commit.",
 	})
-	_ = declare(sectionStore, "stores.<store...>.clean.on.container.start", boolean, false, spec{
-		doc: "Local state is dropped at start.", status: NoEffectYet,
+	StoreCleanAtStart = declare(sectionStore, "stores.<store...>.clean.on.container.start", boolean, false, spec{
+		doc: "Local state is dropped at start.",
 	})
 )
 
@@ -127,4 +131,22 @@ var _ = []Key[string]{
 	ignored(sectionStore, "stores.<store...>.side.inputs.processor.serialized.instance", "A Java object."),
 	ignored(sectionStore, "stores.<store...>.samza.serialized.instance", "A Java object."),
 	ignored(sectionStore, "blob.store.<setting...>", "Samza's blob store backups."),
+}
+
+// compression takes RocksDB's names; what the engine does not have stands for
+// what comes nearest.
+var compression = kind[string]{
+	name: "snappy, zstd, lz4 or none",
+	parse: func(s string) (string, error) {
+		switch w := strings.ToLower(strings.TrimSpace(s)); w {
+		case "snappy", "zstd", "lz4", "none":
+			return w, nil
+		case "lz4hc":
+			return "lz4", nil
+		case "zlib", "bzip2":
+			return "zstd", nil
+		}
+		return "", errors.New("it is none of snappy, zstd, lz4, none (lz4hc, zlib and bzip2 stand for what comes nearest)")
+	},
+	format: func(s string) string { return s },
 }

@@ -25,6 +25,13 @@ type StoreConfig struct {
 	// CacheBytes and WriteBufferBytes are the engine's, for the container, to
 	// be divided by its tasks.
 	CacheBytes, WriteBufferBytes int64
+	// Compression ("snappy", "zstd", "lz4", "none") and BlockBytes are of the
+	// engine's blocks; WAL makes it write a log of its own.
+	Compression string
+	BlockBytes  int64
+	WAL         bool
+	// CleanAtStart drops local state at each start.
+	CleanAtStart bool
 	// TTL is the time after which entries expire; 0 or less: never.
 	TTL time.Duration
 	// MaxMessageSize is the size above which a record counts as large.
@@ -82,6 +89,10 @@ func store(c Config, name string) (StoreConfig, error) {
 		WriteBatch:       read(&first, c, StoreWriteBatch, name),
 		CacheBytes:       read(&first, c, StoreCacheBytes, name),
 		WriteBufferBytes: read(&first, c, StoreWriteBufferBytes, name),
+		Compression:      read(&first, c, StoreCompression, name),
+		BlockBytes:       read(&first, c, StoreBlockBytes, name),
+		WAL:              read(&first, c, StoreWAL, name),
+		CleanAtStart:     read(&first, c, StoreCleanAtStart, name),
 		TTL:              read(&first, c, StoreTTL, name),
 		MaxMessageSize:   read(&first, c, StoreMaxMessageSize, name),
 		DisallowLarge:    read(&first, c, StoreDisallowLarge, name),

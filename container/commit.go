@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"heddle/checkpoint"
+	"heddle/storage"
 	"heddle/system"
 )
 
@@ -83,6 +84,11 @@ func (t *instance) commit() (err error) {
 	}
 	if err := t.step(StepCheckpointed); err != nil {
 		return err
+	}
+	// Not before: what an engine on disk holds must never be ahead of the
+	// checkpoint.
+	if err := t.stores.Committed(t.hard, storage.Commit{Checkpoint: c.ID, Began: began}); err != nil {
+		return fmt.Errorf("make it the state of the stores: %w", err)
 	}
 	t.committed(began, c)
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,13 @@ type Options struct {
 	Checkpoints checkpoint.Log
 	// Stores are the job's stores (storage.Specs); none if it has none.
 	Stores []storage.Spec
+	// Snapshots keeps copies of stores on disk; nil: none are made or used.
+	Snapshots storage.Snapshots
+	// JobTasks are the names of all tasks of the job. Local state of others is
+	// removed; nil: they are not known, and it is not.
+	JobTasks []string
+	// Getenv reads the environment; nil: os.Getenv.
+	Getenv func(string) string
 	// Metrics gives the registry of a task by its name, and that of the
 	// container for "".
 	Metrics func(taskName string) task.Metrics
@@ -81,9 +89,11 @@ type Container struct {
 	// changelogSystems and changelogEnds are what restoring asks.
 	changelogSystems map[string]system.System
 	changelogEnds    storage.EndsFunc
-	queries          queries
-	flows            flows
-	counts           containerCounts
+	// disk is where stores on disk lie.
+	disk    stateFolders
+	queries queries
+	flows   flows
+	counts  containerCounts
 	// parallel is how many tasks are opened at a time.
 	parallel  int
 	startedAt time.Time
@@ -108,6 +118,9 @@ func New(o Options) (*Container, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
 	}
 	s.untilCaughtUp = o.UntilCaughtUp
 	s.showSamples = o.Events != nil
@@ -287,9 +300,13 @@ func (c *Container) start() error {
 	if err := c.findChangelogs(); err != nil {
 		return err
 	}
+	if err := c.findState(); err != nil {
+		return err
+	}
 	if err := c.each(c.parallel, c.open); err != nil {
 		return err
 	}
+	c.cleanState()
 	return c.consume(starts)
 }
 

@@ -126,7 +126,7 @@ func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factor
 		made, err := New(Options{
 			Config: c, Model: pl.model.Containers[id], NewTask: newTask, System: systems.Get,
 			Checkpoints: pl.checkpoints, Stores: pl.specs, Metrics: m.of, Events: sink, Logger: log,
-			UntilCaughtUp: until, Preloaded: preloaded,
+			UntilCaughtUp: until, Preloaded: preloaded, JobTasks: jobTasks(pl.model),
 		})
 		if err != nil {
 			return err

@@ -2,13 +2,19 @@ package container
 
 import (
 	"fmt"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"heddle/checkpoint"
+	"heddle/config"
 	"heddle/container/events"
+	"heddle/jobmodel"
 	"heddle/storage"
+	"heddle/storage/local"
 	"heddle/system"
 	"heddle/task"
 )
@@ -27,6 +33,13 @@ func (c *Container) openStores(t *instance) error {
 		Logger:  t.log,
 		Ends:    c.changelogEnds,
 		Now:     c.now,
+
+		Tasks:      len(c.opts.Model.Tasks),
+		Folders:    c.disk.logged,
+		Scratch:    c.disk.scratch,
+		Snapshots:  c.opts.Snapshots,
+		NeedCommit: t.askCommit,
+		NoCommits:  c.settings.commit <= 0,
 	})
 	if err != nil {
 		return err
@@ -36,7 +49,7 @@ func (c *Container) openStores(t *instance) error {
 	if err != nil {
 		return err
 	}
-	if err := set.Restore(c.begun, c.changelogSystems, targets, t.restores.note); err != nil {
+	if err := c.restore(t, targets); err != nil {
 		return err
 	}
 	for _, s := range c.opts.Stores {
@@ -51,6 +64,83 @@ func (c *Container) openStores(t *instance) error {
 		})
 	}
 	return nil
+}
+
+// restore restores the task's stores. What one restore holds in memory is
+// bounded, so few run at a time.
+func (c *Container) restore(t *instance, targets map[string]storage.Target) error {
+	select {
+	case c.disk.restoring <- struct{}{}:
+	case <-c.begun.Done():
+		return c.begun.Err()
+	}
+	defer func() { <-c.disk.restoring }()
+	return t.stores.Restore(c.begun, c.changelogSystems, targets, t.restores.note)
+}
+
+// stateFolders is where stores on disk lie, and how many are restored at a
+// time.
+type stateFolders struct {
+	logged, scratch *local.Job
+	restoring       chan struct{}
+}
+
+// findState works out where stores on disk lie. Stores in memory ask for none
+// of it.
+func (c *Container) findState() error {
+	c.disk.restoring = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
+	if !slices.ContainsFunc(c.opts.Stores, storage.Spec.OnDisk) {
+		return nil
+	}
+	home := filepath.Join(config.HeddleHome.Of(c.opts.Config), "state")
+	base, err := local.Base(c.opts.Getenv, config.JobStoreBaseDir.Of(c.opts.Config), home)
+	if err != nil {
+		return err
+	}
+	scratch := config.JobNonLoggedStoreBaseDir.Of(c.opts.Config)
+	switch {
+	case scratch != "":
+	case c.opts.Getenv(local.EnvLocalDirs) != "":
+		scratch = "state" // the container's work folder, which YARN removes
+	default:
+		scratch = home
+	}
+	job := func(base string) *local.Job {
+		return &local.Job{Base: base, Name: c.settings.jobName, ID: c.settings.jobID, Logger: c.log}
+	}
+	c.disk.logged, c.disk.scratch = job(base), job(scratch)
+	c.log.Info("state on disk", "folder", c.disk.logged.Dir())
+	return nil
+}
+
+// jobTasks are the names of all tasks of a job.
+func jobTasks(m jobmodel.JobModel) []string {
+	names := []string{}
+	for _, id := range sortedKeys(m.Containers) {
+		names = append(names, m.Containers[id].TaskNames()...)
+	}
+	return names
+}
+
+// cleanState removes local state that is of no use any more. The tasks of this
+// container hold theirs by now.
+func (c *Container) cleanState() {
+	if c.disk.logged == nil {
+		return
+	}
+	retention := map[string]time.Duration{}
+	for _, s := range c.opts.Stores {
+		retention[s.Name] = s.Policy.DeleteRetention
+	}
+	c.disk.logged.Clean(func(id local.Identity) bool {
+		_, there := retention[id.Store]
+		return there && (c.opts.JobTasks == nil || slices.Contains(c.opts.JobTasks, id.Task))
+	}, func(store string) time.Duration {
+		if d := retention[store]; d > 0 {
+			return d
+		}
+		return storage.DefaultDeleteRetention
+	}, c.now())
 }
 
 // restoreTargets is what the task's checkpoint says of its stores.

@@ -27,6 +27,14 @@ type Policy struct {
 	// the store, instead of restoring it whole (Samza:
 	// task.transactional.state.retain.existing.state=false).
 	DropExisting bool
+	// DeleteRetention is the topic's delete.retention.ms: after that time a
+	// deletion may be gone, and local state from before it would keep the key for
+	// good. 0 stands for DefaultDeleteRetention.
+	DeleteRetention time.Duration
+	// ExactlyOnce: what lies behind the target was aborted with its transaction
+	// and is not seen by who reads committed records only. The target holds
+	// however old it is.
+	ExactlyOnce bool
 	// MinCompactionLag is the topic's min.compaction.lag.ms: after that time a
 	// record of the committed state may be gone because a later one has its
 	// key. 0 stands for DefaultMinCompactionLag.
@@ -37,8 +45,16 @@ type Policy struct {
 // those in [To, End) are undone.
 type Plan struct {
 	From, To, End int64
-	// Offset is the position of the restored state, as a checkpoint has it.
-	Offset string
+	// Offset is the position of the restored state: that of its last record, or
+	// NoOffset.
+	Offset int64
+	// Keep tells that the local state is what the records are added to; without
+	// it the restore begins with an empty store.
+	Keep bool
+	// Dropped says why the local state is not kept; "" if it is, or if there is
+	// none. Unexpected tells that it should have been of use.
+	Dropped    string
+	Unexpected bool
 	// Warning says what is not as it should be; "" if all is well.
 	Warning string
 }
@@ -47,16 +63,59 @@ type Plan struct {
 func (p Plan) Undoes() bool { return p.To < p.End }
 
 // MakePlan decides how a store is restored. t is what the task's checkpoint
-// says of it, nil if there is no checkpoint or it does not know the store; ends
-// are those of the changelog's partition. The rules are Samza's
+// says of it, nil if there is no checkpoint or it does not know the store;
+// local is the mark of the local state, nil if there is none; ends are those of
+// the changelog's partition. The rules are Samza's
 // (TransactionalStateTaskRestoreManager) but for two points: an empty committed
 // state is told from an unknown one, and undone; and a store in memory is as
 // careful about compaction as one on disk.
-func MakePlan(t *Target, ends system.Ends, p Policy, now time.Time) (Plan, error) {
-	whole := Plan{From: ends.Oldest, To: ends.Stable, End: ends.Stable}
+func MakePlan(t *Target, local *Mark, ends system.Ends, p Policy, now time.Time) (Plan, error) {
+	plan, err := fromChangelog(t, ends, p, now)
+	if err != nil || local == nil {
+		return plan, err
+	}
+	plan.Dropped, plan.Unexpected = plan.useless(*local, ends, p, now)
+	if plan.Dropped == "" {
+		plan.Keep = true
+		plan.From = max(local.Offset+1, ends.Oldest)
+	}
+	return plan, nil
+}
+
+// useless says why local state does not help with the plan; "" if it does.
+func (p Plan) useless(m Mark, ends system.Ends, policy Policy, now time.Time) (why string, unexpected bool) {
+	retention := policy.DeleteRetention
+	if retention == 0 {
+		retention = DefaultDeleteRetention
+	}
+	// A tenth is left for the time that restoring takes.
+	old := now.Sub(m.At) > retention/10*9
+	switch {
+	case m.Between:
+		return "the process that wrote it ended between two commits, with more changes than its write buffer holds", false
+	case m.Offset == NoOffset:
+		return "", false // it is empty
+	case m.Offset+1 < ends.Oldest || m.Offset >= ends.Stable:
+		return fmt.Sprintf("it is of offset %d, which the changelog does not have: it begins at %d and ends before %d (was the topic made anew, or were its records dropped by age?)",
+			m.Offset, ends.Oldest, ends.Stable), true
+	case m.Offset > p.Offset:
+		return fmt.Sprintf("it is of offset %d, but the committed state ends at %d (was the checkpoint set back?)", m.Offset, p.Offset), true
+	case m.Offset+1 < p.To && old:
+		age := "of unknown age"
+		if !m.At.IsZero() {
+			age = now.Sub(m.At).Round(time.Second).String() + " old"
+		}
+		return fmt.Sprintf("it is %s, and deletions since then may be gone from the changelog (delete.retention.ms is %d)", age, retention.Milliseconds()), false
+	}
+	return "", false
+}
+
+// fromChangelog is the plan without local state.
+func fromChangelog(t *Target, ends system.Ends, p Policy, now time.Time) (Plan, error) {
+	whole := Plan{From: ends.Oldest, To: ends.Stable, End: ends.Stable, Offset: ends.Stable - 1}
 	empty := ends.Stable <= ends.Oldest
-	if !empty {
-		whole.Offset = offsetText(ends.Stable - 1)
+	if empty {
+		whole.Offset = NoOffset
 	}
 	switch {
 	case p.ToNewest:
@@ -64,7 +123,7 @@ func MakePlan(t *Target, ends system.Ends, p Policy, now time.Time) (Plan, error
 	case t == nil && empty:
 		return whole, nil
 	case t == nil && p.DropExisting:
-		return Plan{From: ends.Oldest, To: ends.Oldest, End: ends.Stable, Warning: fmt.Sprintf(
+		return Plan{From: ends.Oldest, To: ends.Oldest, End: ends.Stable, Offset: NoOffset, Warning: fmt.Sprintf(
 			"the checkpoint knows nothing of this store, but its changelog holds records up to offset %d; they are undone, as task.transactional.state.retain.existing.state is false",
 			ends.Stable-1)}, nil
 	case t == nil:
@@ -73,7 +132,7 @@ func MakePlan(t *Target, ends system.Ends, p Policy, now time.Time) (Plan, error
 			ends.Stable-1)
 		return whole, nil
 	case t.Offset == "":
-		return Plan{From: ends.Oldest, To: ends.Oldest, End: ends.Stable}, nil
+		return Plan{From: ends.Oldest, To: ends.Oldest, End: ends.Stable, Offset: NoOffset}, nil
 	}
 	offset, err := strconv.ParseInt(t.Offset, 10, 64)
 	if err != nil || offset < 0 {
@@ -94,7 +153,7 @@ func MakePlan(t *Target, ends system.Ends, p Policy, now time.Time) (Plan, error
 		lag = DefaultMinCompactionLag
 	}
 	// A tenth is left for the time that restoring takes.
-	if offset+1 < ends.Stable && now.Sub(t.Committed) > lag/10*9 {
+	if !p.ExactlyOnce && offset+1 < ends.Stable && now.Sub(t.Committed) > lag/10*9 {
 		age := "of unknown age"
 		if !t.Committed.IsZero() {
 			age = now.Sub(t.Committed).Round(time.Second).String() + " old"
@@ -104,7 +163,7 @@ func MakePlan(t *Target, ends system.Ends, p Policy, now time.Time) (Plan, error
 			age, offset, ends.Stable-1-offset, lag.Milliseconds())
 		return whole, nil
 	}
-	return Plan{From: ends.Oldest, To: offset + 1, End: ends.Stable, Offset: t.Offset}, nil
+	return Plan{From: ends.Oldest, To: offset + 1, End: ends.Stable, Offset: offset}, nil
 }
 
 func offsetText(offset int64) string { return strconv.FormatInt(offset, 10) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -25,6 +26,10 @@ type Progress struct {
 	// Records and Bytes (keys and values) were restored so far, and Undone
 	// records undone.
 	Records, Bytes, Undone int64
+	// Rate is how many of the changelog's offsets are passed in a second, and
+	// Left how long the rest takes at that rate; 0 while unknown.
+	Rate float64
+	Left time.Duration
 	// Done is true once, at the end of the store's restore.
 	Done bool
 }
@@ -96,6 +101,7 @@ func (s *Set) Restore(ctx context.Context, systems map[string]system.System, tar
 }
 
 func (s *Set) restore(ctx context.Context, st *opened, sys system.System, askEnds EndsFunc, target *Target, progress func(Progress)) error {
+	began := s.o.now()
 	all, err := askEnds(ctx, st.spec.Changelog)
 	if err != nil {
 		return err
@@ -104,51 +110,175 @@ func (s *Set) restore(ctx context.Context, st *opened, sys system.System, askEnd
 		return fmt.Errorf("the topic has only %d partitions; it has to have one for each task: make it anew with more, or name another in stores.%s.changelog",
 			len(all), st.spec.Name)
 	}
-	plan, err := MakePlan(target, all[st.log.partition], st.spec.Policy, s.o.now())
+	ends := all[st.log.partition]
+	log := st.logger.With("changelog", st.spec.Changelog.String(), "partition", st.log.partition)
+	again := false
+	for {
+		plan, mark, err := st.prepare(ctx, s.o, target, ends, log)
+		if err == nil {
+			r := &restorer{st: st, sys: sys, log: log, now: s.o.Now, began: began, target: target, mark: mark, progress: progress}
+			if err = r.run(ctx, plan); err == nil {
+				return nil
+			}
+		}
+		// The files may prove damaged only while they are read.
+		if st.folder == nil || again || !errors.Is(err, engine.ErrCorrupt) {
+			return st.ailing(err)
+		}
+		again = true
+		log.Warn("the local state is damaged; it is removed and restored from the changelog", "folder", st.path(), "error", err)
+		if err := st.empty(); err != nil {
+			return err
+		}
+	}
+}
+
+// prepare makes the plan and leaves the engine as the plan wants it: with the
+// local state, that of a snapshot, or nothing. The mark is that of what is
+// kept.
+func (st *opened) prepare(ctx context.Context, o Options, target *Target, ends system.Ends, log *slog.Logger) (Plan, *Mark, error) {
+	for source := "local state"; ; source = "snapshot" {
+		mark, dropped, err := st.mark()
+		if err != nil {
+			return Plan{}, nil, err
+		}
+		plan, err := MakePlan(target, mark, ends, st.spec.Policy, o.now())
+		if err != nil || plan.Keep {
+			return plan, mark, err
+		}
+		if plan.Dropped != "" {
+			dropped = plan.Dropped
+		}
+		if dropped != "" {
+			level := slog.LevelInfo
+			if plan.Unexpected {
+				level = slog.LevelWarn
+			}
+			log.Log(ctx, level, "the "+source+" is not used", "folder", st.path(), "why", dropped)
+			if err := st.empty(); err != nil {
+				return plan, nil, err
+			}
+		}
+		if source == "snapshot" || o.Snapshots == nil || st.onDisk() == nil || plan.From == plan.To {
+			return plan, nil, nil
+		}
+		found, err := st.fetch(ctx, o.Snapshots, log)
+		if err != nil {
+			return plan, nil, err
+		}
+		if !found {
+			return plan, nil, nil
+		}
+	}
+}
+
+// mark is what the engine says of its state, nil if it is empty; dropped says
+// why it holds something that is of no use.
+func (st *opened) mark() (mark *Mark, dropped string, err error) {
+	b, err := st.engine.Mark()
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	log := s.o.Logger.With("store", st.spec.Name, "changelog", st.spec.Changelog.String(), "partition", st.log.partition)
+	if len(b) == 0 {
+		if st.folder == nil || st.folder.Fresh {
+			return nil, "", nil
+		}
+		return nil, "the process that wrote it ended before its first commit, or while it restored", nil
+	}
+	m, err := ParseMark(b)
+	if err != nil {
+		return nil, err.Error(), nil
+	}
+	return &m, "", nil
+}
+
+// fetch fills the engine's folder from a snapshot.
+func (st *opened) fetch(ctx context.Context, keeper Snapshots, log *slog.Logger) (found bool, err error) {
+	// Beside it first: a part of a snapshot must never look like a state.
+	dir, err := st.folder.Staging()
+	if err != nil {
+		return false, err
+	}
+	found, err = keeper.Fetch(ctx, st.id, dir)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		log.Warn("no snapshot can be used; the store is restored from the changelog alone", "error", err)
+	}
+	if err != nil || !found {
+		return false, nil
+	}
+	if err := st.engine.Close(); err != nil {
+		return false, err
+	}
+	if err := st.folder.Adopt(); err != nil {
+		return false, err
+	}
+	err = st.reopen()
+	if errors.Is(err, engine.ErrCorrupt) {
+		log.Warn("the snapshot is damaged; the store is restored from the changelog alone", "error", err)
+		if err = st.folder.Reset(); err == nil {
+			err = st.reopen()
+		}
+	}
+	return err == nil && !st.folder.Fresh, err
+}
+
+// restorer carries out the plan for one store.
+type restorer struct {
+	st       *opened
+	sys      system.System
+	log      *slog.Logger
+	now      func() time.Time
+	began    time.Time
+	target   *Target
+	mark     *Mark // of the state that is kept; nil: it begins empty
+	progress func(Progress)
+	p        Progress
+
+	partStart, logged time.Time
+	keyless           int64
+	writes            []engine.Write
+	last              int64 // offset of the newest of writes
+	load              engine.Load
+}
+
+func (r *restorer) run(ctx context.Context, plan Plan) error {
+	st := r.st
 	if plan.Warning != "" {
-		log.Warn("restore: " + plan.Warning)
+		r.log.Warn("restore: " + plan.Warning)
 	}
-	start := s.o.now()
-	r := restorer{st: st, sys: sys, engine: st.engine, progress: progress}
 	r.p = Progress{Store: st.spec.Name, Changelog: system.Partition{
 		System: st.spec.Changelog.System, Stream: st.spec.Changelog.Stream, Partition: st.log.partition}}
-	if err := r.replay(ctx, plan.From, plan.To); err != nil {
+	if err := r.replay(ctx, plan); err != nil {
 		return err
 	}
 	st.position = plan.Offset
 	if plan.Undoes() {
 		changes, err := r.changes(ctx, plan.To, plan.End)
 		if err == nil && changes {
+			if st.spec.Policy.ExactlyOnce {
+				r.log.Warn("restore: the changelog holds records behind the checkpoint that no transaction aborted, so it was written to at-least-once before; they are undone")
+			}
 			err = r.undo(ctx, plan.To, plan.End)
 		}
 		if err != nil {
 			return fmt.Errorf("undo what came after the checkpoint: %w", err)
 		}
 	}
+	if st.folder != nil {
+		st.folder.Fresh = false
+	}
 	st.restored(r.p)
 	if r.keyless > 0 {
-		log.Warn("restore: records without a key were passed over; something else writes to this changelog", "records", r.keyless)
+		r.log.Warn("restore: records without a key were passed over; something else writes to this changelog", "records", r.keyless)
 	}
-	log.Info("store restored", "records", r.p.Records, "bytes", r.p.Bytes, "undone", r.p.Undone,
-		"offset", plan.Offset, "took", s.o.now().Sub(start).Round(time.Millisecond).String())
-	r.p.Done = true
-	progress(r.p)
+	r.log.Info("store restored", "records", r.p.Records, "bytes", r.p.Bytes, "undone", r.p.Undone, "local state", plan.Keep,
+		"offset", plan.Offset, "took", r.now().Sub(r.began).Round(time.Millisecond).String())
+	r.p.Done, r.p.Left = true, 0
+	r.progress(r.p)
 	return nil
-}
-
-type restorer struct {
-	st       *opened
-	sys      system.System
-	engine   engine.Engine // without the changelog
-	progress func(Progress)
-	p        Progress
-
-	keyless int64
-	writes  []engine.Write
 }
 
 // read walks over the records in [from, to).
@@ -160,6 +290,8 @@ func (r *restorer) read(ctx context.Context, from, to int64, each func(m *task.M
 		return fmt.Errorf("system %q is not configured", r.st.spec.Changelog.System)
 	}
 	r.p.From, r.p.Next, r.p.To = from, from, to
+	r.partStart = r.now()
+	r.logged = r.partStart
 	next, err := r.sys.Read(ctx, r.st.spec.Changelog.Stream, r.st.log.partition, from, to, func(batch []task.Message) error {
 		for i := range batch {
 			m := &batch[i]
@@ -175,7 +307,7 @@ func (r *restorer) read(ctx context.Context, from, to int64, each func(m *task.M
 		if err := r.apply(); err != nil {
 			return err
 		}
-		r.progress(r.p)
+		r.tell()
 		return nil
 	})
 	if err != nil {
@@ -188,24 +320,108 @@ func (r *restorer) read(ctx context.Context, from, to int64, each func(m *task.M
 	return nil
 }
 
-func (r *restorer) replay(ctx context.Context, from, to int64) error {
-	return r.read(ctx, from, to, func(m *task.Message) error {
+// tellEvery is how often the log hears how far a long restore is.
+const tellEvery = 5 * time.Second
+
+// tell says how far it is, and how long the rest takes.
+func (r *restorer) tell() {
+	now := r.now()
+	if took := now.Sub(r.partStart); took > 0 {
+		r.p.Rate = float64(r.p.Next-r.p.From) / took.Seconds()
+	}
+	r.p.Left = 0
+	if r.p.Rate > 0 {
+		r.p.Left = time.Duration(float64(r.p.To-r.p.Next) / r.p.Rate * float64(time.Second))
+	}
+	r.progress(r.p)
+	if now.Sub(r.logged) < tellEvery {
+		return
+	}
+	r.logged = now
+	doing := "restoring"
+	if r.p.Undoing {
+		doing = "undoing what came after the checkpoint"
+	}
+	r.log.Info("restore", "doing", doing, "offset", r.p.Next, "to", r.p.To,
+		"per second", int64(r.p.Rate), "left", r.p.Left.Round(time.Second).String())
+}
+
+// From this many offsets on, records go into an engine on disk in bulk. Over
+// local state the bar is higher: a process that ends within a bulk loses it.
+const (
+	bulkFrom     = 50_000
+	bulkFromOver = 5_000_000
+)
+
+// bulk begins a load if the plan is long enough for it.
+func (r *restorer) bulk(plan Plan) (err error) {
+	from := int64(bulkFrom)
+	if plan.Keep {
+		from = bulkFromOver
+	}
+	e := r.st.onDisk()
+	if e == nil || plan.To-plan.From < from {
+		return nil
+	}
+	r.load, err = e.Load()
+	return err
+}
+
+func (r *restorer) replay(ctx context.Context, plan Plan) error {
+	if plan.From >= plan.To && plan.Keep {
+		return nil
+	}
+	if err := r.bulk(plan); err != nil {
+		return err
+	}
+	err := r.read(ctx, plan.From, plan.To, func(m *task.Message) error {
 		r.p.Records++
 		r.p.Bytes += int64(len(m.KeyBytes) + len(m.ValueBytes))
+		if r.load != nil {
+			return r.load.Add(m.KeyBytes, m.ValueBytes)
+		}
 		// A string of its own: the batch's memory is not to be held.
 		r.writes = append(r.writes, engine.Write{Key: string(m.KeyBytes), Value: m.ValueBytes})
+		r.last = m.Offset
 		if len(r.writes) == maxApply {
 			return r.apply()
 		}
 		return nil
 	})
+	final := AppendMark(nil, r.final(plan))
+	switch {
+	case r.load != nil && err != nil:
+		return errors.Join(err, r.load.Abort())
+	case err != nil:
+		return err
+	case r.load != nil:
+		return r.load.Finish(final)
+	}
+	return r.st.engine.Apply(nil, final)
 }
 
+// final is the mark of the restored state.
+func (r *restorer) final(plan Plan) Mark {
+	m := Mark{Offset: plan.Offset, At: r.began}
+	if plan.To < plan.End && r.target != nil {
+		// What lies behind it was written after that.
+		m.At = r.target.Committed
+	}
+	return m
+}
+
+// apply hands what was read to the engine. On the way from one state to
+// another each state between is one of the changelog, too, and no older than
+// the first; but one that began empty is of unknown age until its end.
 func (r *restorer) apply() error {
 	if len(r.writes) == 0 {
 		return nil
 	}
-	err := r.engine.Apply(r.writes, nil)
+	var mark []byte
+	if r.mark != nil {
+		mark = AppendMark(nil, Mark{Offset: r.last, Checkpoint: r.mark.Checkpoint, At: r.mark.At})
+	}
+	err := r.st.engine.Apply(r.writes, mark)
 	clear(r.writes)
 	r.writes = r.writes[:0]
 	return err
@@ -227,7 +443,7 @@ func (r *restorer) changes(ctx context.Context, from, to int64) (bool, error) {
 	err := r.read(ctx, from, to, func(m *task.Message) error {
 		var ok bool
 		var err error
-		if value, ok, err = r.engine.Get(value[:0], textOf(m.KeyBytes)); err != nil {
+		if value, ok, err = r.st.engine.Get(value[:0], textOf(m.KeyBytes)); err != nil {
 			return err
 		}
 		if ok == (m.ValueBytes != nil) && bytes.Equal(value, m.ValueBytes) {
@@ -250,7 +466,7 @@ func (r *restorer) undo(ctx context.Context, from, to int64) error {
 	err := r.read(ctx, from, to, func(m *task.Message) error {
 		key := string(m.KeyBytes)
 		// The outbox holds on to the value, so each has memory of its own.
-		value, ok, err := r.engine.Get([]byte{}, key)
+		value, ok, err := r.st.engine.Get([]byte{}, key)
 		if err != nil {
 			return err
 		}

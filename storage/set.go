@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,15 +10,14 @@ import (
 	"time"
 
 	"heddle/serde"
-	"heddle/storage/engine"
-	"heddle/storage/engine/memory"
+	"heddle/storage/local"
 	"heddle/system"
 	"heddle/task"
 )
 
 // Options are what the stores of one task share.
 type Options struct {
-	// TaskName is for messages.
+	// TaskName is for messages, and names the task's folders.
 	TaskName string
 	// ChangelogPartition is the partition of every changelog that belongs to
 	// the task (Samza: set-changelog). It is not the input's partition.
@@ -38,6 +38,24 @@ type Options struct {
 	Ends EndsFunc
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
+
+	// Tasks is the number of tasks that share what is configured for a
+	// container; 0 stands for 1.
+	Tasks int
+	// Folders is where logged stores on disk lie; their state is used again by
+	// the next start. Scratch is where those without a changelog lie, which start
+	// empty. Neither is asked for stores in memory.
+	Folders, Scratch *local.Job
+	// Snapshots keeps copies of stores on disk; nil: none are made or used.
+	Snapshots Snapshots
+	// NeedCommit asks for a commit soon: more is pending than the store's write
+	// buffer. It is called from within calls of a store, at most once between
+	// two commits; nil: nobody is asked.
+	NeedCommit func()
+	// NoCommits tells that nobody commits by the clock (task.commit.ms is not
+	// positive): what is pending is spilled at once when it outgrows the write
+	// buffer.
+	NoCommits bool
 }
 
 func (o Options) now() time.Time { return o.Now() }
@@ -46,16 +64,6 @@ func (o Options) now() time.Time { return o.Now() }
 type Set struct {
 	o      Options
 	stores []*opened // by name
-}
-
-// opened is a store with what it is made of.
-type opened struct {
-	*store
-	spec     Spec
-	engine   engine.Engine // the innermost
-	log      *changelog
-	position string // of the restored state
-	metrics  *storeMetrics
 }
 
 // Position says how far a changelog belongs to the committed state.
@@ -76,6 +84,7 @@ func Open(specs []Spec, o Options) (*Set, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Tasks = max(o.Tasks, 1)
 	s := &Set{o: o}
 	outboxes := map[string]system.Outbox{}
 	logs := map[system.StreamID]string{}
@@ -93,48 +102,6 @@ func Open(specs []Spec, o Options) (*Set, error) {
 	}
 	slices.SortFunc(s.stores, func(a, b *opened) int { return strings.Compare(a.spec.Name, b.spec.Name) })
 	return s, nil
-}
-
-// open puts the layers of one store on top of each other.
-func open(spec Spec, o Options, outboxes map[string]system.Outbox) (*opened, error) {
-	find := func(name string) (task.Serde, error) {
-		if name == "" {
-			return serde.Bytes{}, nil
-		}
-		return o.Serdes(name)
-	}
-	keys, err := find(spec.KeySerde)
-	if err != nil {
-		return nil, fmt.Errorf("stores.%s.key.serde: %w", spec.Name, err)
-	}
-	values, err := find(spec.ValueSerde)
-	if err != nil {
-		return nil, fmt.Errorf("stores.%s.msg.serde: %w", spec.Name, err)
-	}
-	st := &opened{spec: spec}
-	if spec.Logged() {
-		out, ok := outboxes[spec.Changelog.System]
-		if !ok {
-			if o.Outbox == nil {
-				return nil, fmt.Errorf("it has a changelog, but there is no way out to system %q", spec.Changelog.System)
-			}
-			if out, err = o.Outbox(spec.Changelog.System); err != nil {
-				return nil, fmt.Errorf("changelog %s: %w", spec.Changelog, err)
-			}
-			outboxes[spec.Changelog.System] = out
-		}
-		st.log = &changelog{stream: spec.Changelog, partition: o.ChangelogPartition, out: out}
-	}
-	if st.engine, err = openEngine(spec.Engine); err != nil {
-		return nil, fmt.Errorf("stores.%s.factory: %w", spec.Name, err)
-	}
-	inner := st.engine
-	if st.log != nil {
-		inner = logged{inner, st.log}
-	}
-	st.store = newStore(spec, inner, keys, values)
-	st.metrics = newStoreMetrics(o.Metrics, spec)
-	return st, nil
 }
 
 // Names are the names of the stores, sorted.
@@ -183,11 +150,9 @@ func (s *Set) Positions() map[string]Position {
 		if st.log == nil {
 			continue
 		}
-		p := Position{
-			Partition: system.Partition{System: st.spec.Changelog.System, Stream: st.spec.Changelog.Stream, Partition: st.log.partition},
-			Offset:    st.position,
-		}
-		if offset, ok := st.log.acked(); ok {
+		p := Position{Partition: system.Partition{
+			System: st.spec.Changelog.System, Stream: st.spec.Changelog.Stream, Partition: st.log.partition}}
+		if offset := st.offset(); offset != NoOffset {
 			p.Offset = offsetText(offset)
 		}
 		positions[st.spec.Name] = p
@@ -195,24 +160,40 @@ func (s *Set) Positions() map[string]Position {
 	return positions
 }
 
-// Close gives up the engines. What was not flushed is gone; the outboxes stay
-// open, for they were lent.
+// Commit is what made a state the committed one.
+type Commit struct {
+	// Checkpoint is the id of the checkpoint that is safe; "" if none is kept.
+	Checkpoint string
+	// Began is when the commit began: what its Flush did not hand to the
+	// changelog was written later.
+	Began time.Time
+}
+
+// Committed makes what is pending part of the engines' state, each with a mark
+// that says of which commit. It is the last step of a commit, called when the
+// checkpoint is safe, with no change of a store since Flush. If it fails, or is
+// never reached, a restart finds an earlier state and makes up the rest from
+// the changelog.
+func (s *Set) Committed(ctx context.Context, c Commit) error {
+	for _, st := range s.stores {
+		if err := st.committed(c); err != nil {
+			return fmt.Errorf("task %q: %w", s.o.TaskName, err)
+		}
+		st.takeSnapshot(ctx, s.o.Snapshots)
+	}
+	return nil
+}
+
+// Close gives up the engines. What was not committed is gone, but for what the
+// changelogs have; the outboxes stay open, for they were lent.
 func (s *Set) Close() error {
 	var errs []error
 	for _, st := range s.stores {
-		if err := st.engine.Close(); err != nil {
+		if err := st.close(); err != nil {
 			errs = append(errs, fmt.Errorf("close store %q of task %q: %w", st.spec.Name, s.o.TaskName, err))
 		}
 		st.store.err = fmt.Errorf("store %q is closed", st.spec.Name)
 	}
 	s.stores = nil
 	return errors.Join(errs...)
-}
-
-func openEngine(name string) (engine.Engine, error) {
-	switch name {
-	case engine.Memory, engine.Pebble:
-		return memory.New(), nil
-	}
-	return nil, fmt.Errorf("engine %q is not known; there are %s and %s", name, engine.Memory, engine.Pebble)
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"heddle/config"
+	"heddle/storage/engine"
 	"heddle/system"
 )
 
@@ -29,6 +30,20 @@ type Spec struct {
 	// without waiting for a commit (stores.NAME.write.batch.size); 0 and 1: each
 	// at once; Unlimited: all at the commit.
 	WriteBatch int
+	// CacheBytes bounds the engine's cache of blocks in a container
+	// (stores.NAME.container.cache.size.bytes); 0: the engine's own choice.
+	CacheBytes int64
+	// WriteBufferBytes bounds what is pending in a container until the next
+	// commit, and what the engine holds in memory before it goes to a file
+	// (stores.NAME.container.write.buffer.size.bytes); 0 stands for 32 MiB.
+	WriteBufferBytes int64
+	// Compression, BlockBytes and WAL are engine.Options'.
+	Compression string
+	BlockBytes  int
+	WAL         bool
+	// CleanAtStart drops local state at each start
+	// (stores.NAME.clean.on.container.start).
+	CleanAtStart bool
 	// Topic holds the settings with which the changelog's topic is made, under
 	// Kafka's names.
 	Topic map[string]string
@@ -38,6 +53,15 @@ type Spec struct {
 
 // Logged tells if the store has a changelog.
 func (s Spec) Logged() bool { return s.Changelog != system.StreamID{} }
+
+// OnDisk tells if the store's engine lies on disk.
+func (s Spec) OnDisk() bool { return s.Engine != engine.Memory }
+
+// defaultWriteBuffer is Samza's container.write.buffer.size.bytes.
+const defaultWriteBuffer = 32 << 20
+
+// DefaultDeleteRetention is Samza's delete.retention.ms of changelogs.
+const DefaultDeleteRetention = 24 * time.Hour
 
 // DefaultMinCompactionLag is Samza's min.compaction.lag.ms of changelogs.
 const DefaultMinCompactionLag = 4 * time.Hour
@@ -59,8 +83,12 @@ func Specs(c config.Config) ([]Spec, error) {
 			Name: s.Name, Engine: s.Engine, KeySerde: s.KeySerde, ValueSerde: s.MsgSerde,
 			Changelog:    system.StreamID(s.Changelog),
 			CacheEntries: s.CacheEntries, WriteBatch: s.WriteBatch,
+			CacheBytes: s.CacheBytes, WriteBufferBytes: s.WriteBufferBytes,
+			Compression: s.Compression, BlockBytes: int(s.BlockBytes), WAL: s.WAL, CleanAtStart: s.CleanAtStart,
 			Topic: s.Topic,
 			Policy: Policy{
+				ExactlyOnce:      config.ExactlyOnce(c),
+				DeleteRetention:  s.DeleteRetention,
 				ToNewest:         !config.TaskTransactionalRestore.Of(c),
 				DropExisting:     !config.TaskTransactionalRetain.Of(c),
 				MinCompactionLag: s.MinCompactionLag,

@@ -52,7 +52,7 @@ func TestSpecs(t *testing.T) {
 	s := specs[0]
 	if s.Name != "counts" || s.KeySerde != "string" || s.ValueSerde != "integer" || !s.Logged() ||
 		s.CacheEntries != Unlimited || s.WriteBatch != Unlimited ||
-		s.Policy != (Policy{MinCompactionLag: DefaultMinCompactionLag}) {
+		s.Policy != (Policy{DeleteRetention: DefaultDeleteRetention, MinCompactionLag: DefaultMinCompactionLag}) {
 		t.Errorf("%+v", s)
 	}
 	if specs[1].Name != "scratch" || specs[1].Logged() {
