@@ -8,6 +8,8 @@ import (
 	"heddle/container"
 	"heddle/examples/groupby/pageviews"
 	"heddle/examples/latency/countlatency"
+	_ "heddle/storage/engine/memory" // the stock program holds all engines
+	_ "heddle/storage/engine/pebble"
 )
 
 func main() {

@@ -44,8 +44,9 @@ type OnDisk interface {
 type Load interface {
 	// Add takes a write; a nil value deletes the key. Neither slice is kept.
 	Add(key, value []byte) error
-	// Finish puts everything in, together with the mark. A crash before it
-	// returns leaves an engine without a mark.
+	// Finish puts everything in, together with the mark, all at once and durably.
+	// A crash before it returns leaves the engine as it was when Load began, with
+	// the mark of that time; one that was empty has none.
 	Finish(mark []byte) error
 	// Abort gives up what was added. The engine is of no use afterwards: close
 	// it and remove its folder.
@@ -94,4 +95,7 @@ var (
 	ErrFull = errors.New("the disk is full")
 	// ErrReadOnly: the folder cannot be written to.
 	ErrReadOnly = errors.New("the folder cannot be written to")
+	// ErrForeign: the folder holds the data of something else. Nothing in it was
+	// changed; another folder is the way out.
+	ErrForeign = errors.New("the folder belongs to something else")
 )
