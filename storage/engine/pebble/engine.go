@@ -114,6 +114,7 @@ func openIn(o engine.Options, fsys vfs.FS) (e *Engine, err error) {
 			"share", o.Share, "bytes", s.bytes, "asked", o.CacheBytes)
 	}
 	p.Cache, p.FileCache = s.blocks, s.files
+	p.EnsureDefaults()
 	e.leave = leave
 
 	// Damage is found by checksums; what gets past them must not end the process.
