@@ -57,11 +57,11 @@ type System interface {
 	// Read hands all messages of one partition with offsets in [from, to) to
 	// each, in order, in batches that each may keep, and returns when the
 	// position has reached to. A from of Oldest begins at the first message
-	// there is; a to of End is the end (under read_committed the last stable
-	// offset) at the moment of the call. The position counts control records
-	// and gaps that transactions and compaction leave, so that it ends where no
-	// record lies at the end. The result is the position reached, the offset
-	// after the last.
+	// there is; a to of End is the last stable offset at the moment of the call:
+	// what a transaction has not committed is not read, whatever consumers are
+	// told to do. The position counts control records and gaps that transactions
+	// and compaction leave, so that it ends where no record lies at the end. The
+	// result is the position reached, the offset after the last.
 	Read(ctx context.Context, stream string, partition int32, from, to int64, each func([]task.Message) error) (int64, error)
 	// Close ends all parts.
 	Close() error
@@ -83,8 +83,9 @@ type Batch struct {
 	// Next is the offset to read next: after the last message and what lies
 	// behind it that is no message.
 	Next int64
-	// HighWatermark is the partition's end at the time of the fetch; Next less
-	// than it means that more is there.
+	// HighWatermark is the partition's end at the time of the fetch, for readers
+	// of committed records the last stable offset; Next less than it means that
+	// more is there.
 	HighWatermark int64
 	// Bytes is the size of keys and values, for the bounds of buffers.
 	Bytes int

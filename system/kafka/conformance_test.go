@@ -25,7 +25,9 @@ func TestConformance(t *testing.T) {
 				if versions != nil {
 					opts = append(opts, kfake.MaxVersions(versions))
 				}
-				s, err := New("sys", config.New(map[string]string{"systems.sys.producer.bootstrap.servers": fake(t, opts...).ListenAddrs()[0]}), Options{Logger: slog.New(slog.DiscardHandler)})
+				s, err := New("sys", config.New(map[string]string{
+					"systems.sys.producer.bootstrap.servers": fake(t, opts...).ListenAddrs()[0], "systems.sys.consumer.isolation.level": "read_committed",
+				}), Options{Logger: slog.New(slog.DiscardHandler)})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -78,10 +78,11 @@ func TestPositionsBehindTransactions(t *testing.T) {
 				want += aborted
 			}
 
+			// Read gives facts, whatever consumers are told to do.
 			n := 0
 			pos, err := s.Read(testContext(t), "in", 0, system.Oldest, system.End, func(ms []task.Message) error { n += len(ms); return nil })
-			if err != nil || pos != end || n != want {
-				t.Errorf("Read: %d messages, position %d, %v; want %d and %d", n, pos, err, want, end)
+			if err != nil || pos != end || n != 5+4 {
+				t.Errorf("Read: %d messages, position %d, %v; want %d and %d", n, pos, err, 5+4, end)
 			}
 			got := drain(t, consumerAt(t, s, "in", 0), map[string]int64{"in/0": end})
 			if len(got["in/0"]) != want {

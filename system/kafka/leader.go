@@ -252,8 +252,12 @@ func (l *leader) take(a *arrival) bool {
 	if a.d.epoch >= 0 {
 		in.lastEpoch = a.d.epoch
 	}
+	end := a.rp.HighWatermark
+	if c.set.isolation == readCommitted && a.rp.LastStableOffset >= 0 {
+		end = min(end, a.rp.LastStableOffset)
+	}
 	c.batches = append(c.batches, system.Batch{
-		Source: a.src, Messages: a.d.messages, Next: a.d.next, HighWatermark: a.rp.HighWatermark, Bytes: a.d.bytes,
+		Source: a.src, Messages: a.d.messages, Next: a.d.next, HighWatermark: end, Bytes: a.d.bytes,
 	})
 	l.waiting = true
 	return true

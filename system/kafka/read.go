@@ -99,13 +99,17 @@ const (
 	atEnd    int64 = -1
 )
 
-// list asks for one end of one partition; under read_committed the end is the
-// last stable offset.
+// readCommitted is Kafka's number of the isolation level in which Read reads:
+// checkpoints, changelogs and the coordinator stream are facts, and what was
+// aborted is none.
+const readCommitted int8 = 1
+
+// list asks for one end of one partition; the end is the last stable offset.
 func (s *System) list(ctx context.Context, l *link, stream string, partition int32, which int64) (offset int64, err error) {
 	err = patiently(ctx, func() error {
 		req := kmsg.NewPtrListOffsetsRequest()
 		req.ReplicaID = -1
-		req.IsolationLevel = s.sides[consumerSide].settings.isolation
+		req.IsolationLevel = readCommitted
 		t := kmsg.NewListOffsetsRequestTopic()
 		t.Topic = stream
 		p := kmsg.NewListOffsetsRequestTopicPartition()
@@ -150,7 +154,7 @@ type fetcher struct {
 func newFetcher(s *System, l *link, src *task.Source) *fetcher {
 	set := s.sides[consumerSide].settings
 	return &fetcher{s: s, client: l.client, src: src, leader: -1,
-		reader: batchReader{committed: set.isolation == 1, checkCRC: !set.noCRC, codec: kgo.DefaultDecompressor()}}
+		reader: batchReader{committed: true, checkCRC: !set.noCRC, codec: kgo.DefaultDecompressor()}}
 }
 
 // answer is what one fetch brought.
@@ -216,7 +220,7 @@ func (f *fetcher) once(ctx context.Context, from int64, wait time.Duration) answ
 	req.MaxWaitMillis = int32(wait.Milliseconds())
 	req.MinBytes = 1
 	req.MaxBytes = max(set.maxPartitionBytes, 4<<20)
-	req.IsolationLevel = set.isolation
+	req.IsolationLevel = readCommitted
 	req.Rack = set.rackID
 	req.SessionEpoch = -1 // no session
 	t := kmsg.NewFetchRequestTopic()

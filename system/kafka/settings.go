@@ -104,6 +104,11 @@ type settings struct {
 	stickyBytes int
 	// acksZero says that nothing is acknowledged.
 	acksZero bool
+	// compression, buffer (bytes not acknowledged) and the time-outs of a record
+	// and of a request are for transactional writers, which write by themselves.
+	compression                     kgo.CompressionCodec
+	buffer                          int64
+	deliveryTimeout, produceTimeout time.Duration
 	// warnings are remarks on settings that work in another way than asked for.
 	warnings []string
 }
@@ -195,7 +200,8 @@ func (r *settingReader) consumer(out *settings, add func(...kgo.Opt)) {
 	read := min(int64(out.fetchMaxBytes)+int64(out.maxPartitionBytes)+(100<<20), 1<<30)
 	add(kgo.BrokerMaxReadBytes(int32(read)))
 
-	if v, ok := r.oneOf("isolation.level", "read_uncommitted", "read_committed"); ok && v == "read_committed" {
+	r.oneOf("isolation.level", "read_uncommitted", "read_committed")
+	if config.ReadsCommitted(r.c, r.system) {
 		out.isolation = 1
 	}
 	if v, ok := r.oneOf("check.crcs", "true", "false"); ok && v == "false" {
@@ -239,11 +245,12 @@ func (r *settingReader) producer(out *settings, add func(...kgo.Opt)) {
 	}
 	add(kgo.ProducerBatchMaxBytes(out.maxRecordBytes), kgo.BrokerMaxWriteBytes(max(100<<20, 2*out.maxRecordBytes)))
 
-	buffer := int64(32 << 20)
+	out.buffer = 32 << 20
 	if v, ok := r.number("buffer.memory", 1, math.MaxInt64); ok {
-		buffer = v
+		out.buffer = v
 	}
-	add(kgo.MaxBufferedBytes(int(max(buffer, int64(out.maxRecordBytes)))), kgo.MaxBufferedRecords(100_000))
+	out.buffer = max(out.buffer, int64(out.maxRecordBytes))
+	add(kgo.MaxBufferedBytes(int(out.buffer)), kgo.MaxBufferedRecords(100_000))
 
 	codec, ok := r.oneOf("compression.type", "none", "uncompressed", "gzip", "snappy", "lz4", "zstd")
 	gzip, okGzip := r.number("compression.gzip.level", -1, 9)
@@ -262,15 +269,18 @@ func (r *settingReader) producer(out *settings, add func(...kgo.Opt)) {
 		compression = leveled(kgo.ZstdCompression(), zstd, okZstd)
 	}
 	add(kgo.ProducerBatchCompression(compression))
+	out.compression = compression
 
+	out.deliveryTimeout = 2 * time.Minute // Kafka's default
 	if v, ok := r.millis("delivery.timeout.ms", time.Second); ok {
 		add(kgo.RecordDeliveryTimeout(v + linger))
+		out.deliveryTimeout = v
 	}
-	timeout := 30 * time.Second
+	out.produceTimeout = 30 * time.Second
 	if v, ok := r.millis("request.timeout.ms", 100*time.Millisecond); ok {
-		timeout = min(v, 15*time.Minute)
+		out.produceTimeout = min(v, 15*time.Minute)
 	}
-	add(kgo.ProduceRequestTimeout(timeout))
+	add(kgo.ProduceRequestTimeout(out.produceTimeout))
 }
 
 func leveled(c kgo.CompressionCodec, level int64, ok bool) kgo.CompressionCodec {

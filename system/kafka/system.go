@@ -55,6 +55,9 @@ type System struct {
 	users    int // open handles of producer
 	links    []*link
 	readers  map[*consumer]struct{}
+
+	txnMu sync.Mutex
+	txn   *transactor // once used
 }
 
 // half is what a side's keys say.

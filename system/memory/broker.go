@@ -26,6 +26,8 @@ type Broker struct {
 	changed chan struct{} // closed and replaced at every change
 	streams map[string]*stream
 	faults  Faults
+
+	transactions map[string]*transaction
 }
 
 // Faults are what a test wants to go wrong. Each may be nil; each is called
@@ -43,6 +45,9 @@ type Faults struct {
 	Poll func() error
 	// Ask is asked before each call of an Admin, with the method's name.
 	Ask func(method string) error
+	// Transaction is asked before a transactional id is taken over, and before
+	// its transaction is ended, with the method's name: TakeOver, Commit, Abort.
+	Transaction func(method, id string) error
 }
 
 type stream struct {
@@ -55,6 +60,8 @@ type partition struct {
 	oldest  int64
 	next    int64
 	stable  int64 // -1: none set, next counts
+	// open are the transactions with records here, by the offset of the first.
+	open map[*transaction]int64
 }
 
 // Record is one record as it is stored.
@@ -66,6 +73,8 @@ type Record struct {
 	Headers   []task.Header
 	// Outbox names the writer; "" for Broker.Append.
 	Outbox string
+
+	txn *transaction // while it is open
 }
 
 // NewBroker makes a broker without streams.
@@ -104,7 +113,7 @@ func (b *Broker) Create(spec system.StreamSpec) error {
 
 // Append writes a record and gives its offset; nil keys and values stay nil.
 func (b *Broker) Append(stream string, partition int32, key, value []byte) (int64, error) {
-	return b.append(stream, partition, Record{Key: key, Value: value})
+	return b.append(stream, partition, Record{Key: key, Value: value}, nil)
 }
 
 // Skip leaves n offsets without a record at the partition's end, as compaction
@@ -136,8 +145,8 @@ func (b *Broker) SetStable(stream string, partition int32, stable int64) error {
 	return b.with(stream, partition, func(p *partitionState) { p.stable = stable })
 }
 
-// Records gives what is stored in a partition; nil if there is no such
-// partition.
+// Records gives what is stored in a partition, without what a transaction has
+// not committed; nil if there is no such partition.
 func (b *Broker) Records(stream string, partition int32) []Record {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -145,7 +154,7 @@ func (b *Broker) Records(stream string, partition int32) []Record {
 	if err != nil {
 		return nil
 	}
-	return slices.Clone(p.records)
+	return slices.DeleteFunc(slices.Clone(p.records), func(r Record) bool { return r.txn != nil })
 }
 
 type partitionState = partition
@@ -162,9 +171,14 @@ func (b *Broker) with(stream string, partition int32, f func(*partitionState)) e
 	return nil
 }
 
-func (b *Broker) append(stream string, partition int32, r Record) (int64, error) {
+func (b *Broker) append(stream string, partition int32, r Record, allowed func() error) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if allowed != nil {
+		if err := allowed(); err != nil {
+			return 0, err
+		}
+	}
 	p, err := b.find(stream, partition)
 	if err != nil {
 		return 0, err
@@ -172,6 +186,15 @@ func (b *Broker) append(stream string, partition int32, r Record) (int64, error)
 	r.Offset = p.next
 	if r.Timestamp == 0 {
 		r.Timestamp = b.Now().UnixMilli()
+	}
+	if r.txn != nil {
+		if p.open == nil {
+			p.open = map[*transaction]int64{}
+		}
+		if _, ok := p.open[r.txn]; !ok {
+			p.open[r.txn] = r.Offset
+			r.txn.open[p] = struct{}{}
+		}
 	}
 	p.records = append(p.records, r)
 	p.next++
@@ -223,10 +246,14 @@ func (b *Broker) currentFaults() Faults {
 
 // end is what readers may see: the last stable offset.
 func (p *partition) end() int64 {
+	end := p.next
 	if p.stable >= 0 {
-		return min(p.stable, p.next)
+		end = min(p.stable, end)
 	}
-	return p.next
+	for _, first := range p.open {
+		end = min(end, first)
+	}
+	return end
 }
 
 // search gives the index of the first record at or behind the offset.

@@ -24,10 +24,15 @@ func (p *producer) Outbox(name string) (system.Outbox, error) {
 	if p.closed {
 		return nil, fmt.Errorf("outbox %q: producer %w", name, errClosed)
 	}
-	o := &outbox{broker: p.broker, name: name, acked: map[place]int64{}}
-	o.cond = sync.NewCond(&o.mu)
+	o := newOutbox(p.broker, name)
 	p.boxes = append(p.boxes, o)
 	return o, nil
+}
+
+func newOutbox(b *Broker, name string) *outbox {
+	o := &outbox{broker: b, name: name, acked: map[place]int64{}}
+	o.cond = sync.NewCond(&o.mu)
+	return o
 }
 
 // Close ends the outboxes; what was not acknowledged is lost, as when a process
@@ -51,6 +56,10 @@ type place struct {
 type outbox struct {
 	broker *Broker
 	name   string
+	// of a transactional one
+	txn   *transaction
+	id    string
+	epoch int
 
 	mu      sync.Mutex
 	cond    *sync.Cond
@@ -152,8 +161,8 @@ func (o *outbox) work() {
 func (o *outbox) write(q queued) error {
 	offset, err := o.broker.append(q.at.stream, q.at.partition, Record{
 		Key: q.rec.Key, Value: q.rec.Value, Timestamp: q.rec.Timestamp,
-		Headers: append([]task.Header(nil), q.rec.Headers...), Outbox: o.name,
-	})
+		Headers: append([]task.Header(nil), q.rec.Headers...), Outbox: o.name, txn: o.txn,
+	}, o.fencedNow)
 	if err != nil {
 		return o.fail(q.rec, err)
 	}
@@ -163,8 +172,13 @@ func (o *outbox) write(q queued) error {
 
 // fail needs o.mu.
 func (o *outbox) fail(r system.Record, err error) error {
+	return o.failFor(fmt.Sprintf("send to stream %q", r.Stream), err)
+}
+
+// failFor needs o.mu.
+func (o *outbox) failFor(what string, err error) error {
 	if o.err == nil {
-		o.err = fmt.Errorf("send to stream %q for %s: %w", r.Stream, o.name, err)
+		o.err = fmt.Errorf("%s for %s: %w", what, o.name, err)
 	}
 	o.cond.Broadcast()
 	return o.err

@@ -13,7 +13,7 @@ import (
 )
 
 // Run tests a system. open gives a fresh one without streams that makes none by
-// itself; its name must be "sys".
+// itself, and whose consumers read committed records; its name must be "sys".
 func Run(t *testing.T, open func(t *testing.T) system.System) {
 	for _, tt := range []struct {
 		name string
@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) system.System) {
 		{"acknowledgements", acknowledgements},
 		{"a failed record fails the outbox", failures},
 		{"what does not exist", missing},
+		{"transactions", func(t *testing.T, b *bench) { Transactions(t, b.s, "") }},
 		{"closed parts say so", closed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
