@@ -121,6 +121,7 @@ func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factor
 	}
 	until := config.HeddleRunUntilCaughtUp.Of(c)
 	var containers []*Container
+	var measured []*measures
 	for _, id := range sortedKeys(pl.model.Containers) {
 		m := newMeasures(c, id)
 		made, err := New(Options{
@@ -131,13 +132,15 @@ func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factor
 		if err != nil {
 			return err
 		}
-		containers = append(containers, made)
+		containers, measured = append(containers, made), append(measured, m)
 		stop, err := startReporters(c, systems, m, "", time.Now, log)
 		if err != nil {
 			return err
 		}
 		defer stop()
 	}
+	pages := serveLocal(c, pl.model, containers, measured, j.stop, sink, log)
+	defer func() { err = errors.Join(err, pages.close()) }()
 	return j.runAll(ctx, containers)
 }
 

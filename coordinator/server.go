@@ -529,30 +529,46 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request, id string) {
 		s.fail(w, r, http.StatusBadRequest, "the parameter executionContainerId is missing")
 		return
 	}
+	commands, err := s.Next(r.Context(), id, execution, after)
+	switch {
+	case errors.Is(err, ErrNotAlive):
+		s.notAlive(w, r)
+		return
+	case err != nil:
+		s.opt.Events.ContainerLost(id, execution)
+		return
+	}
+	select {
+	case <-s.closing:
+		w.Header().Set("Connection", "close")
+	default:
+	}
+	s.json(w, r, http.StatusOK, nextJSON{commands})
+}
+
+// Next waits for the commands of an execution of a container after a number, as
+// GET .../next does, and gives none after a while; the runner of a job in one
+// process calls it directly. The error is ErrNotAlive or the context's.
+func (s *Server) Next(ctx context.Context, id, execution string, after int64) ([]Command, error) {
 	timer := time.NewTimer(s.opt.PollWait)
 	defer timer.Stop()
 	for {
 		if !s.opt.State.Alive(execution) {
-			s.notAlive(w, r)
-			return
+			return nil, ErrNotAlive
 		}
 		commands, wake := s.boxes[id].take(execution, after)
 		if len(commands) > 0 {
-			s.json(w, r, http.StatusOK, nextJSON{commands})
-			return
+			return commands, nil
 		}
 		select {
 		case <-wake:
-			continue
 		case <-timer.C:
+			return []Command{}, nil
 		case <-s.closing:
-			w.Header().Set("Connection", "close")
-		case <-r.Context().Done():
-			s.opt.Events.ContainerLost(id, execution)
-			return
+			return []Command{}, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
-		s.json(w, r, http.StatusOK, nextJSON{[]Command{}})
-		return
 	}
 }
 

@@ -705,6 +705,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, id string) {
 		s.fail(w, r, http.StatusBadRequest, "the answer is no JSON object as expected")
 		return
 	}
-	s.asked.answered(question, id, a)
+	s.Answered(id, question, a)
 	s.json(w, r, http.StatusOK, struct{}{})
+}
+
+// Answered takes the answer of a container to a question, as POST .../answer
+// does; the runner of a job in one process calls it directly.
+func (s *Server) Answered(containerID, question string, a Answer) {
+	s.asked.answered(question, containerID, a)
 }

@@ -71,11 +71,18 @@ func (j *Job) runProcesses(ctx context.Context, o RunOptions) error {
 	if o.Quiet {
 		log = slog.New(slog.DiscardHandler)
 	}
+	forget := func() {}
+	defer func() { forget() }()
 	app := am.NewApplication(am.Options{
 		Config: c, Systems: r.systems, Secret: secret, Host: "localhost", Log: log,
 		Who: coordinator.Job{Name: config.JobName.Of(c), ID: config.JobID.Of(c), User: os.Getenv("USER"), Factory: "process"},
 		Cluster: func(url string, _ jobmodel.JobModel) (am.Cluster, error) {
 			j.say.Step("job %s runs as processes of this machine; its page is %sui/", j.Name(), url)
+			told, err := launch.TellAddress(j.home(), j.Name(), url)
+			if err != nil {
+				return nil, err
+			}
+			forget = told
 			return &am.Processes{Name: "local_" + config.JobName.Of(c), Output: o.Stdout, Command: func(l am.Launch) (*exec.Cmd, error) {
 				return containerCommand(r.program, dir, url, secret, c, l)
 			}}, nil

@@ -48,9 +48,12 @@ func (s *Set) View(store string, live bool) (View, error) {
 		switch {
 		case st.err != nil:
 			return View{}, st.err
+		case live && st.cache == nil:
+		case !live && st.pending.spilled:
+			return View{}, fmt.Errorf("store %q of task %q: %w", store, s.o.TaskName, ErrUncommitted)
 		case !live:
 			v.from = st.engine
-		case st.cache != nil:
+		default:
 			if err := st.write(); err != nil {
 				return View{}, err
 			}

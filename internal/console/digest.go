@@ -136,6 +136,10 @@ func (d *digest) add(e events.Event) {
 func (d *digest) lines(now time.Time, final bool) []line {
 	var out []line
 	for _, s := range d.services {
+		if s.Folder == "" {
+			out = append(out, line{label: s.Name, text: s.Address})
+			continue
+		}
 		out = append(out, line{label: "kafka", text: fmt.Sprintf("%s at %s, its topics are kept in %s", s.Name, s.Address, s.Folder)})
 	}
 	d.services = nil
