@@ -153,7 +153,7 @@ func run(ctx context.Context, env Environment, id yarn.ContainerID, pkg launch.P
 			if err != nil {
 				return nil, err
 			}
-			l := launcher{url: url, pkg: pkg, secret: secret, config: cfg, credentials: env.Credentials, user: env.Getenv("HADOOP_USER_NAME")}
+			l := launcher{url: url, pkg: pkg, secret: secret, config: cfg, credentials: env.Credentials, user: env.Getenv("HADOOP_USER_NAME"), storeBase: env.Getenv(launch.EnvStoreBase)}
 			return &YARN{
 				Master: master, Nodes: nodes,
 				Resource: yarn.Resource{MemoryMiB: int64(memory), VCores: int32(cores)},
@@ -233,6 +233,8 @@ type launcher struct {
 	config      config.Config
 	credentials *security.Credentials
 	user        string
+	// storeBase is LOGGED_STORE_BASE_DIR; "" leaves it to the node.
+	storeBase string
 }
 
 func (l launcher) context(a Launch) (yarn.LaunchContext, error) {
@@ -248,6 +250,9 @@ func (l launcher) context(a Launch) (yarn.LaunchContext, error) {
 	}
 	if l.user != "" {
 		env["HADOOP_USER_NAME"] = yarn.EnvLiteral(l.user)
+	}
+	if l.storeBase != "" {
+		env[launch.EnvStoreBase] = yarn.EnvLiteral(l.storeBase)
 	}
 	return yarn.LaunchContext{
 		Command:     Command("run-container"),

@@ -281,6 +281,9 @@ func (s *submission) master(secret []byte, p launch.Package) (yarn.LaunchContext
 		Credentials: creds,
 		ViewACL:     config.YarnViewACL.Of(c), ModifyACL: config.YarnModifyACL.Of(c),
 	}
+	if base := os.Getenv(launch.EnvStoreBase); base != "" {
+		l.Environment[launch.EnvStoreBase] = yarn.EnvLiteral(base)
+	}
 	return l, l.Check()
 }
 

@@ -304,6 +304,7 @@ type appStatus struct {
 	ContainerList []struct {
 		ID          string `json:"id"`
 		ExecutionID string `json:"executionContainerId"`
+		Host        string `json:"host"`
 		State       string `json:"state"`
 		Starts      int    `json:"starts"`
 	} `json:"containerList"`

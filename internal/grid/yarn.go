@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -68,6 +69,33 @@ func (g *Grid) AwaitApplication(t testing.TB, limit time.Duration, id string, st
 		return false, fmt.Sprintf("%s %s %s", app.State, app.FinalStatus, app.Diagnostics)
 	})
 	return app
+}
+
+// Hosts gives the names by which YARN knows the hosts of the NodeManagers that run: nm1 is on
+// 127.0.0.1, nm2 on 127.0.0.2 and so on.
+func (g *Grid) Hosts(t testing.TB) map[string]string {
+	t.Helper()
+	var answer struct {
+		Nodes struct {
+			Node []struct {
+				HostName string `json:"nodeHostName"`
+			} `json:"node"`
+		} `json:"nodes"`
+	}
+	g.rm(t, http.MethodGet, "/ws/v1/cluster/nodes?states=RUNNING", "", &answer)
+	hosts := map[string]string{}
+	for _, n := range answer.Nodes.Node {
+		addresses, err := net.LookupHost(n.HostName)
+		if err != nil {
+			t.Fatalf("the host of a NodeManager: %v", err)
+		}
+		for _, a := range addresses {
+			if last, ok := strings.CutPrefix(a, "127.0.0."); ok {
+				hosts["nm"+last] = n.HostName
+			}
+		}
+	}
+	return hosts
 }
 
 // KillApplication has the ResourceManager kill an application, as `yarn application -kill` does, and

@@ -27,6 +27,10 @@ const (
 	// application master can give it to its containers without a client of the
 	// file system.
 	EnvPackage = "HEDDLE_PACKAGE"
+	// EnvStoreBase is the folder for local state that outlives the application. If
+	// it is set where the job is submitted, it is for the job's containers; otherwise
+	// it is the NodeManager's, where YARN lets it through.
+	EnvStoreBase = "LOGGED_STORE_BASE_DIR"
 	// EnvLogDir is the folder of the process's logs.
 	EnvLogDir = "SAMZA_LOG_DIR"
 )
