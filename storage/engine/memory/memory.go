@@ -54,6 +54,9 @@ func (m *Engine) Apply(batch []engine.Write, mark []byte) error {
 // Mark is engine.Engine's.
 func (m *Engine) Mark() ([]byte, error) { return m.mark, nil }
 
+// Len is the number of entries.
+func (m *Engine) Len() int { return m.tree.Len() }
+
 // Range is engine.Engine's.
 func (m *Engine) Range(from, to string) engine.Iterator {
 	return &iterator{it: m.tree.Copy().Iter(), from: from, to: to}
