@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"heddle/storage/engine"
+	"heddle/storage/local"
 	"heddle/system"
 	"heddle/system/memory"
 	"heddle/task"
@@ -27,6 +28,10 @@ type rig struct {
 	set     *Set
 	targets map[string]Target // what the checkpoint holds; nil: there is none
 	gate    chan struct{}     // the broker waits for it, if there is one
+
+	base     string         // of local state; "": there is none
+	options  func(*Options) // changes what the stores are opened with; may be nil
+	progress func(Progress)
 }
 
 const changelogPartition = 1
@@ -41,6 +46,11 @@ func newRig(specs ...Spec) *rig {
 		}
 	}
 	return &rig{broker: b, specs: specs, partition: changelogPartition}
+}
+
+// other is the changelog of another name.
+func (r *rig) other(name string) system.StreamSpec {
+	return system.StreamSpec{Name: name, Partitions: 3}
 }
 
 type failer interface {
@@ -65,15 +75,23 @@ func (r *rig) tryStart(log *slog.Logger) error {
 	if r.out, err = producer.Outbox("Partition 1"); err != nil {
 		return err
 	}
-	r.set, err = Open(r.specs, Options{
+	o := Options{
 		TaskName: "Partition 1", ChangelogPartition: r.partition, Logger: log,
 		Outbox: func(string) (system.Outbox, error) { return r.out, nil },
 		Now:    func() time.Time { return now },
-	})
+	}
+	if r.base != "" {
+		o.Folders = &local.Job{Base: r.base, Name: "counts", ID: "1", Logger: log}
+		o.Scratch = &local.Job{Base: r.base + "/scratch", Name: "counts", ID: "1", Logger: log}
+	}
+	if r.options != nil {
+		r.options(&o)
+	}
+	r.set, err = Open(r.specs, o)
 	if err != nil {
 		return err
 	}
-	return r.set.Restore(context.Background(), map[string]system.System{"kafka": r.sys}, r.targets, nil)
+	return r.set.Restore(context.Background(), map[string]system.System{"kafka": r.sys}, r.targets, r.progress)
 }
 
 // crash ends the process: what is not acknowledged is lost.
@@ -82,9 +100,39 @@ func (r *rig) crash(t failer) {
 	if err := r.sys.Close(); err != nil {
 		t.Fatalf("close the system: %v", err)
 	}
+	theDisks.mu.Lock()
+	theDisks.losing = true
+	theDisks.mu.Unlock()
 	if err := r.set.Close(); err != nil {
 		t.Fatalf("close the stores: %v", err)
 	}
+	theDisks.mu.Lock()
+	theDisks.losing = false
+	theDisks.mu.Unlock()
+}
+
+// end ends the process in order, without a commit.
+func (r *rig) end(t failer) {
+	t.Helper()
+	if err := r.sys.Close(); err != nil {
+		t.Fatalf("close the system: %v", err)
+	}
+	if err := r.set.Close(); err != nil {
+		t.Fatalf("close the stores: %v", err)
+	}
+}
+
+// diskRig is a rig whose stores lie on the disk of tests.
+func diskRig(t *testing.T, specs ...Spec) *rig {
+	t.Helper()
+	for i := range specs {
+		specs[i].Engine = diskEngine
+	}
+	r := newRig(specs...)
+	r.base = t.TempDir()
+	theDisks.reset()
+	t.Cleanup(theDisks.reset)
+	return r
 }
 
 // commit is the design's: flush the stores, flush the outbox, read the

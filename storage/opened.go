@@ -71,6 +71,9 @@ func open(spec Spec, o Options, outboxes map[string]system.Outbox) (_ *opened, e
 	}
 	st.pending = newPending(st.engine)
 	st.pending.soft = st.options.WriteBufferBytes
+	if o.testBuffer > 0 {
+		st.pending.soft = o.testBuffer
+	}
 	st.pending.hard = spillFactor * st.pending.soft
 	if st.pending.need = o.NeedCommit; o.NoCommits {
 		st.pending.need, st.pending.hard = nil, st.pending.soft
@@ -81,6 +84,7 @@ func open(spec Spec, o Options, outboxes map[string]system.Outbox) (_ *opened, e
 		inner = logged{inner, st.log}
 	}
 	st.store = newStore(spec, inner, keys, values)
+	st.store.ailing = st.ailing
 	st.metrics = newStoreMetrics(o.Metrics, spec)
 	return st, nil
 }
@@ -184,7 +188,9 @@ func (st *opened) onDisk() engine.OnDisk {
 }
 
 // ailing adds to an error of a disk what a person can do about it.
-func (st *opened) ailing(err error) error { return ailing(err, st.spec.Name, st.id.Task, st.path()) }
+func (st *opened) ailing(err error) error {
+	return ailing(err, st.spec.Name, st.id.Task, st.path())
+}
 
 func (st *opened) path() string {
 	if st.folder == nil {
@@ -212,7 +218,7 @@ func (st *opened) committed(c Commit) error {
 		mark = AppendMark(nil, Mark{Offset: st.offset(), Checkpoint: c.Checkpoint, At: c.Began})
 	}
 	if err := st.pending.Apply(nil, mark); err != nil {
-		return st.broken("commit", st.ailing(err))
+		return st.broken("commit", err)
 	}
 	return nil
 }

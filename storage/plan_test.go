@@ -66,3 +66,64 @@ func TestMakePlan(t *testing.T) {
 		}
 	}
 }
+
+// TestMakePlanWithLocalState: what an engine holds is the beginning of the
+// restore, if it is a state of this changelog that the target has grown from.
+func TestMakePlanWithLocalState(t *testing.T) {
+	at := func(offset string) *Target { return &Target{Offset: offset, Committed: now} }
+	mark := func(offset int64, ago time.Duration) *Mark { return &Mark{Offset: offset, At: now.Add(-ago)} }
+	ends := func(oldest, end int64) system.Ends {
+		return system.Ends{Oldest: oldest, Next: end + 5, Stable: end}
+	}
+	kept := func(from, to, end int64) Plan {
+		return Plan{From: from, To: to, End: end, Offset: to - 1, Keep: true}
+	}
+	tests := []struct {
+		name   string
+		target *Target
+		local  *Mark
+		ends   system.Ends
+		policy Policy
+		want   Plan // Dropped: a part of it
+	}{
+		{"none", at("9"), nil, ends(0, 12), Policy{}, Plan{From: 0, To: 10, End: 12, Offset: 9}},
+		{"behind the target", at("9"), mark(4, 0), ends(0, 12), Policy{}, kept(5, 10, 12)},
+		{"at the target", at("9"), mark(9, 0), ends(0, 12), Policy{}, kept(10, 10, 12)},
+		{"at the target and the end", at("11"), mark(11, 0), ends(0, 12), Policy{}, kept(12, 12, 12)},
+		{"beyond the target", at("9"), mark(10, 0), ends(0, 12), Policy{}, Plan{From: 0, To: 10, End: 12, Offset: 9, Dropped: "committed state ends at 9", Unexpected: true}},
+		{"beyond an empty target", at(""), mark(0, 0), ends(0, 12), Policy{}, Plan{From: 0, To: 0, End: 12, Offset: NoOffset, Dropped: "committed state ends at -1", Unexpected: true}},
+		{"beyond the end", at("11"), mark(12, 0), ends(0, 12), Policy{}, Plan{From: 0, To: 12, End: 12, Offset: 11, Dropped: "does not have", Unexpected: true}},
+		{"before the beginning", at("11"), mark(4, 0), ends(6, 12), Policy{}, Plan{From: 6, To: 12, End: 12, Offset: 11, Dropped: "begins at 6 and ends before 12", Unexpected: true}},
+		{"just before the beginning", at("11"), mark(5, 0), ends(6, 12), Policy{}, kept(6, 12, 12)},
+		{"the topic is new", at("11"), mark(11, 0), ends(0, 0), Policy{}, Plan{Offset: NoOffset, Dropped: "does not have", Unexpected: true, Warning: "the changelog is empty"}},
+		{"between commits", at("9"), &Mark{Between: true}, ends(0, 12), Policy{}, Plan{From: 0, To: 10, End: 12, Offset: 9, Dropped: "between two commits"}},
+		{"empty", at("9"), mark(NoOffset, 0), ends(0, 12), Policy{}, kept(0, 10, 12)},
+		{"empty, of an empty target", at(""), mark(NoOffset, 0), ends(0, 12), Policy{}, Plan{From: 0, To: 0, End: 12, Offset: NoOffset, Keep: true}},
+		{"empty and old", at("9"), mark(NoOffset, 1000*time.Hour), ends(3, 12), Policy{}, kept(3, 10, 12)},
+		{"nearly too old", at("9"), mark(4, 21*time.Hour), ends(0, 12), Policy{}, kept(5, 10, 12)},
+		{"too old", at("9"), mark(4, 22*time.Hour), ends(0, 12), Policy{}, Plan{From: 0, To: 10, End: 12, Offset: 9, Dropped: "22h0m0s old"}},
+		{"too old for a short retention", at("9"), mark(4, time.Hour), ends(0, 12), Policy{DeleteRetention: time.Hour}, Plan{From: 0, To: 10, End: 12, Offset: 9, Dropped: "delete.retention.ms is 3600000"}},
+		{"of unknown age", at("9"), &Mark{Offset: 4}, ends(0, 12), Policy{}, Plan{From: 0, To: 10, End: 12, Offset: 9, Dropped: "of unknown age"}},
+		{"old, but nothing came later", at("9"), mark(9, 1000*time.Hour), ends(0, 12), Policy{}, kept(10, 10, 12)},
+		{"to the newest", at("5"), mark(9, 0), ends(0, 12), Policy{ToNewest: true}, kept(10, 12, 12)},
+		{"unknown to the checkpoint", nil, mark(9, 0), ends(0, 12), Policy{}, Plan{From: 10, To: 12, End: 12, Offset: 11, Keep: true, Warning: "restored from all"}},
+		{"unknown to the checkpoint, drop", nil, mark(9, 0), ends(0, 12), Policy{DropExisting: true}, Plan{From: 0, To: 0, End: 12, Offset: NoOffset, Dropped: "committed state ends at -1", Unexpected: true, Warning: "they are undone"}},
+		{"exactly once, long ago", &Target{Offset: "9", Committed: now.Add(-1000 * time.Hour)}, mark(9, 0), ends(0, 12), Policy{ExactlyOnce: true}, kept(10, 10, 12)},
+	}
+	for _, tt := range tests {
+		got, err := MakePlan(tt.target, tt.local, tt.ends, tt.policy, now)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		for _, text := range [][2]string{{got.Warning, tt.want.Warning}, {got.Dropped, tt.want.Dropped}} {
+			if (text[0] == "") != (text[1] == "") || !strings.Contains(text[0], text[1]) {
+				t.Errorf("%s: %q, want %q", tt.name, text[0], text[1])
+			}
+		}
+		got.Warning, tt.want.Warning, got.Dropped, tt.want.Dropped = "", "", "", ""
+		if got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"heddle/storage/engine"
 	"heddle/system"
 	"heddle/system/memory"
 )
@@ -16,8 +18,10 @@ import (
 // at any step, records that are refused, and restarts: after each restart the
 // store is what the last whole commit left, whatever the size of the cache.
 func TestCrashes(t *testing.T) {
+	outer := t
 	rapid.Check(t, func(t *rapid.T) {
 		spec := loggedSpec("counts")
+		spec.Engine = rapid.SampledFrom([]string{engine.Memory, diskEngine}).Draw(t, "engine")
 		spec.CacheEntries = rapid.SampledFrom([]int{0, 1, 3, Unlimited}).Draw(t, "cache")
 		spec.WriteBatch = rapid.SampledFrom([]int{0, 1, 2, Unlimited}).Draw(t, "batch")
 		spec.ValueSerde = rapid.SampledFrom([]string{"long", "json", "string", ""}).Draw(t, "serde")
@@ -36,6 +40,16 @@ func TestCrashes(t *testing.T) {
 			return n, fmt.Sprint(n)
 		}
 		r := newRig(spec)
+		theDisks.reset()
+		keep := rapid.Float64Range(0, 1).Draw(t, "kept")
+		chance := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		theDisks.keep = func() bool { return chance.Float64() < keep }
+		if spec.Engine == diskEngine {
+			r.base = outer.TempDir()
+		}
+		// Small enough that it is spilled between commits, now and then.
+		buffer := rapid.SampledFrom([]int64{150, 500, 1 << 20}).Draw(t, "write buffer")
+		r.options = func(o *Options) { o.testBuffer = buffer }
 		committed := map[string]string{} // by the model
 		current := map[string]string{}
 		sealed := false // there is a checkpoint
@@ -47,7 +61,15 @@ func TestCrashes(t *testing.T) {
 		}
 		restart := func() {
 			r.broker.SetFaults(memory.Faults{})
-			r.crash(t)
+			switch how := rapid.SampledFrom([]string{"crash", "end", "move"}).Draw(t, "how"); {
+			case how == "crash":
+				r.crash(t)
+			case how == "end" || r.base == "":
+				r.end(t)
+			default: // to another host
+				r.crash(t)
+				r.base = outer.TempDir()
+			}
 			r.start(t)
 			if !sealed {
 				// Nothing was ever committed: what there is counts.

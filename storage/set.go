@@ -56,6 +56,9 @@ type Options struct {
 	// positive): what is pending is spilled at once when it outgrows the write
 	// buffer.
 	NoCommits bool
+
+	// testBuffer is the size of the write buffer, for tests; 0: the store's.
+	testBuffer int64
 }
 
 func (o Options) now() time.Time { return o.Now() }

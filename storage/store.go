@@ -36,6 +36,8 @@ type store struct {
 
 	count counts
 	err   error // the first failure, for good
+	// ailing adds the way out to an error of the engine; nil: nothing is added.
+	ailing func(error) error
 }
 
 var _ task.Store = (*store)(nil)
@@ -82,6 +84,9 @@ func (s *store) failed(op string, err error) error {
 // broken makes err the answer to every later call: what was cached and what
 // was written no longer agree.
 func (s *store) broken(op string, err error) error {
+	if s.ailing != nil {
+		err = s.ailing(err)
+	}
 	s.err = s.failed(op, err)
 	return s.err
 }
