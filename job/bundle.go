@@ -20,7 +20,7 @@ import (
 	"heddle/internal/launch"
 	"heddle/job/pack"
 	"heddle/job/program"
-	"heddle/job/staging"
+	"heddle/system/files"
 )
 
 // Package makes the job's package: the static Linux binaries of the application
@@ -219,7 +219,7 @@ func (j *Job) findPackage(ctx context.Context, c *Cluster, building io.Writer) (
 	}
 	fs, err := c.stagingFS(ctx, fileSystemOf(u))
 	if err != nil {
-		if errors.Is(err, staging.ErrUnreachable) {
+		if errors.Is(err, files.ErrUnreachable) {
 			return bundle{}, err
 		}
 		return bundle{}, fault(err)
@@ -270,7 +270,7 @@ func checkHTTP(ctx context.Context, address string) (size int64, err error) {
 
 // Upload puts a package on the cluster's file system, at a URI or, for "", into
 // the application's staging folder.
-func (j *Job) upload(ctx context.Context, fs staging.FileSystem, local, to string) (launch.Package, error) {
+func (j *Job) upload(ctx context.Context, fs files.FileSystem, local, to string) (launch.Package, error) {
 	f, err := os.Open(local)
 	if err != nil {
 		return launch.Package{}, fmt.Errorf("package: %w", err)
@@ -284,7 +284,7 @@ func (j *Job) upload(ctx context.Context, fs staging.FileSystem, local, to strin
 	rate := func(n int64) string {
 		return Bytes(int64(float64(n)/max(time.Since(began).Seconds(), 0.001))) + "/s"
 	}
-	s, err := fs.Put(ctx, to, &staging.Counted{R: f, Each: func(n int64) {
+	s, err := fs.Put(ctx, to, &files.Counted{R: f, Each: func(n int64) {
 		j.say.Moving("upload    %s of %s, %s", Bytes(n), Bytes(info.Size()), rate(n))
 	}}, 0o600)
 	j.say.Done()

@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"heddle/coordinator"
-	"heddle/job/staging"
+	"heddle/system/files"
 	"heddle/yarn"
 	"heddle/yarn/hadoopconf"
 	"heddle/yarn/rpc"
@@ -62,8 +62,8 @@ func OpenCluster(log *slog.Logger) (*Cluster, error) {
 func (c *Cluster) Close() error { return c.client.Close() }
 
 // stagingFS opens the file system for the jobs' files.
-func (c *Cluster) stagingFS(ctx context.Context, uri string) (staging.FileSystem, error) {
-	return staging.Open(ctx, uri, staging.Options{Conf: c.conf, User: c.user})
+func (c *Cluster) stagingFS(ctx context.Context, uri string) (files.FileSystem, error) {
+	return files.Open(ctx, uri, files.Options{Conf: c.conf, User: c.user})
 }
 
 // live are the states of an application that has not ended.
@@ -186,7 +186,7 @@ func (c *Cluster) secretOf(ctx context.Context, application string) ([]byte, err
 
 // stagingFolder is where an application's files are: below
 // yarn.job.staging.directory, or .heddle/staging in the user's home.
-func stagingFolder(fs staging.FileSystem, setting, application string) string {
+func stagingFolder(fs files.FileSystem, setting, application string) string {
 	base := setting
 	if base == "" {
 		base = strings.TrimSuffix(fs.Home(), "/") + "/.heddle/staging"

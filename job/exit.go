@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"heddle/coordinator"
-	"heddle/job/staging"
 	"heddle/system"
+	"heddle/system/files"
 	"heddle/yarn"
 )
 
@@ -27,7 +27,7 @@ func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return ExitDone
-	case errors.Is(err, system.ErrUnreachable), errors.Is(err, staging.ErrUnreachable),
+	case errors.Is(err, system.ErrUnreachable), errors.Is(err, files.ErrUnreachable),
 		errors.As(err, &unreachable), errors.Is(err, coordinator.ErrRefused):
 		return ExitUnreachable
 	case errors.As(err, &coded):

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"heddle/coordinator"
-	"heddle/job/staging"
+	"heddle/system/files"
 	"heddle/yarn"
 )
 
@@ -237,7 +237,7 @@ func (c *Cluster) cleanUp(ctx context.Context, id yarn.ApplicationID) error {
 
 // remove removes the files of an application: its staging folder and the user's
 // copy of its secret.
-func (c *Cluster) remove(ctx context.Context, fs staging.FileSystem, application string) error {
+func (c *Cluster) remove(ctx context.Context, fs files.FileSystem, application string) error {
 	return errors.Join(fs.RemoveAll(ctx, stagingFolder(fs, c.Staging, application)), forgetSecret(application))
 }
 
@@ -245,14 +245,14 @@ func (c *Cluster) remove(ctx context.Context, fs staging.FileSystem, application
 // run-job being there: killed through the ResourceManager, failed, or done after
 // a submit that did not wait. What the ResourceManager does not know stays: it
 // may be another cluster's.
-func (c *Cluster) sweep(ctx context.Context, fs staging.FileSystem) error {
-	names, err := fs.List(ctx, path.Dir(stagingFolder(fs, c.Staging, "x")))
+func (c *Cluster) sweep(ctx context.Context, fs files.FileSystem) error {
+	entries, err := fs.List(ctx, path.Dir(stagingFolder(fs, c.Staging, "x")))
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, name := range names {
-		id, err := yarn.ParseApplicationID(name)
+	for _, e := range entries {
+		id, err := yarn.ParseApplicationID(e.Name)
 		if err != nil {
 			continue
 		}
@@ -262,7 +262,7 @@ func (c *Cluster) sweep(ctx context.Context, fs staging.FileSystem) error {
 		case err != nil:
 			return errors.Join(append(errs, err)...)
 		case r.State.Done():
-			errs = append(errs, c.remove(ctx, fs, name))
+			errs = append(errs, c.remove(ctx, fs, e.Name))
 		}
 	}
 	return errors.Join(errs...)

@@ -16,7 +16,7 @@ import (
 	"heddle/config"
 	"heddle/coordinator"
 	"heddle/internal/launch"
-	"heddle/job/staging"
+	"heddle/system/files"
 	"heddle/yarn"
 	"heddle/yarn/security"
 )
@@ -157,7 +157,7 @@ func (j *Job) fits(maximum yarn.Resource) error {
 type submission struct {
 	job     *Job
 	cluster *Cluster
-	fs      staging.FileSystem
+	fs      files.FileSystem
 	id      yarn.ApplicationID
 	folder  string
 

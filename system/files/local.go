@@ -1,4 +1,4 @@
-package staging
+package files
 
 import (
 	"context"
@@ -14,23 +14,26 @@ import (
 type Local struct{ home string }
 
 // Put writes the file beside its place and moves it there.
-func (l Local) Put(_ context.Context, path string, content io.Reader, mode fs.FileMode) (Stat, error) {
+func (l Local) Put(ctx context.Context, path string, content io.Reader, mode fs.FileMode) (Stat, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return Stat{}, failed("write", uri(path), err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".upload-*")
+	tmp, err := os.OpenFile(temporary(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return Stat{}, failed("write", uri(path), err)
 	}
 	defer os.Remove(tmp.Name())
-	_, err = io.Copy(tmp, content)
+	_, err = io.Copy(tmp, &untilDone{ctx, content})
+	if err == nil {
+		err = tmp.Sync() // the name must not be there before what it names
+	}
 	if err := errors.Join(err, tmp.Chmod(mode), tmp.Close()); err != nil {
 		return Stat{}, failed("write", uri(path), err)
 	}
 	if err := os.Rename(tmp.Name(), path); err != nil {
 		return Stat{}, failed("write", uri(path), err)
 	}
-	return l.Stat(context.Background(), path)
+	return l.Stat(ctx, path)
 }
 
 // Stat describes a file.
@@ -51,20 +54,27 @@ func (l Local) Open(_ context.Context, path string) (io.ReadCloser, error) {
 	return f, nil
 }
 
-// List gives the names in a folder.
-func (l Local) List(_ context.Context, path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
+// List gives what is in a folder.
+func (l Local) List(_ context.Context, path string) ([]Entry, error) {
+	found, err := os.ReadDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, failed("list", uri(path), err)
 	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
+	entries := make([]Entry, 0, len(found))
+	for _, e := range found {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it is gone already
+		}
+		if err != nil {
+			return nil, failed("list", uri(path), err)
+		}
+		entries = append(entries, Entry{Name: e.Name(), Size: info.Size(), ModTime: info.ModTime(), Dir: e.IsDir()})
 	}
-	return names, nil
+	return entries, nil
 }
 
 // RemoveAll removes a file or a folder with what is in it.

@@ -1,13 +1,16 @@
-package staging
+package files
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
 	"os"
+	"path"
+	"strings"
 	"time"
 
 	"heddle/yarn/hadoopconf"
@@ -16,6 +19,18 @@ import (
 // ErrUnreachable is in the errors of a file system that does not answer: the
 // contract's exit code 3.
 var ErrUnreachable = errors.New("cannot be reached")
+
+// Entry is what a folder tells of one of the things in it.
+type Entry struct {
+	// Name is the last component of its path.
+	Name string
+	// Size is in bytes.
+	Size int64
+	// ModTime is when it was written last, by the clock of the file system.
+	ModTime time.Time
+	// Dir is true for a folder.
+	Dir bool
+}
 
 // Stat is what YARN has to know of a file.
 type Stat struct {
@@ -32,17 +47,27 @@ type Stat struct {
 type FileSystem interface {
 	// Put writes a file, replacing one that is there, with these permissions,
 	// and makes the folders above it (0700 for those it makes). It is there
-	// whole or not at all.
+	// whole or not at all: it is written under a name that IsTemporary, which is
+	// left behind if the process ends meanwhile, and renamed. A content that is
+	// Sized helps HDFS.
 	Put(ctx context.Context, path string, content io.Reader, mode fs.FileMode) (Stat, error)
 	Stat(ctx context.Context, path string) (Stat, error)
 	Open(ctx context.Context, path string) (io.ReadCloser, error)
-	// List gives the names of what is in a folder; of one that is not there, none.
-	List(ctx context.Context, path string) ([]string, error)
-	// RemoveAll removes a file or folder; one that is not there is no error.
+	// List gives what is in a folder, in no order; of one that is not there,
+	// nothing.
+	List(ctx context.Context, path string) ([]Entry, error)
+	// RemoveAll removes a file or folder with what is in it; one that is not there
+	// is no error.
 	RemoveAll(ctx context.Context, path string) error
 	// Home is the user's folder.
 	Home() string
 	Close() error
+}
+
+// Sized is a content that knows its size in bytes.
+type Sized interface {
+	io.Reader
+	Size() int64
 }
 
 // Options say as whom a file system is used.
@@ -53,6 +78,15 @@ type Options struct {
 	User string
 	// Timeout bounds the wait for a server's first answer; 0 means 10 s.
 	Timeout time.Duration
+	// Idle bounds the wait for each later answer of a server; 0 means 60 s.
+	Idle time.Duration
+}
+
+func (o Options) idle() time.Duration {
+	if o.Idle > 0 {
+		return o.Idle
+	}
+	return time.Minute
 }
 
 func (o Options) timeout() time.Duration {
@@ -85,6 +119,19 @@ func Open(ctx context.Context, uri string, o Options) (FileSystem, error) {
 	return nil, fmt.Errorf("%s: the file system %q is not one that Heddle can write to; use hdfs or file", uri, u.Scheme)
 }
 
+// The name of a file that is being written: a dot, the file's own name, a
+// random part and the suffix.
+const temporarySuffix = ".part"
+
+func temporary(name string) string {
+	return path.Join(path.Dir(name), "."+path.Base(name)+"."+rand.Text()+temporarySuffix)
+}
+
+// IsTemporary tells if the name is one under which Put writes.
+func IsTemporary(name string) bool {
+	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, temporarySuffix)
+}
+
 // Counted counts what is read through it, for progress.
 type Counted struct {
 	R io.Reader
@@ -101,6 +148,19 @@ func (c *Counted) Read(b []byte) (int, error) {
 		c.Each(c.n)
 	}
 	return n, err
+}
+
+// untilDone ends a copy with its context.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u *untilDone) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(b)
 }
 
 // failed names the operation and the thing.

@@ -1,4 +1,4 @@
-package staging
+package files
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/url"
 	"path"
 	"strings"
@@ -37,7 +36,7 @@ func openHDFS(ctx context.Context, u *url.URL, o Options) (*HDFS, error) {
 	}
 	// A NameNode that does not answer must not hang the submit: the dial is
 	// bounded, and so is the time until it is known to answer.
-	dial := (&net.Dialer{Timeout: o.timeout(), KeepAlive: 30 * time.Second}).DialContext
+	dial := dialer(o.timeout(), o.idle())
 	byName, _ := o.Conf.Bool("dfs.client.use.datanode.hostname", false)
 	type opened struct {
 		client *hdfs.Client
@@ -79,8 +78,7 @@ func (h *HDFS) Put(ctx context.Context, name string, content io.Reader, mode fs.
 	if err := h.client.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return Stat{}, failed("make the folder", h.base+path.Dir(name), err)
 	}
-	tmp := path.Join(path.Dir(name), "."+path.Base(name)+".part")
-	_ = h.client.Remove(tmp)
+	tmp := temporary(name)
 	if err := h.write(ctx, tmp, content, mode); err != nil {
 		_ = h.client.Remove(tmp)
 		return Stat{}, failed("write", h.base+name, err)
@@ -96,7 +94,7 @@ func (h *HDFS) Put(ctx context.Context, name string, content io.Reader, mode fs.
 // Blocks of the files that are written here, and how long the NameNode may take
 // to hear of them.
 const (
-	// oneBlock is more than a package has. The client of HDFS loses a file's last
+	// oneBlock is more than a package has, of which nobody tells the size. The client of HDFS loses a file's last
 	// block when the NameNode has not heard of the one before it at the first try
 	// to close the file: every later try then fails alike. With one block there
 	// is none before it.
@@ -104,12 +102,21 @@ const (
 	reportedAfter = time.Minute
 )
 
+// blockFor is the size of a block that the content fits in.
+func blockFor(content io.Reader, usual int64) int64 {
+	const step = 1 << 20 // blocks are multiples of what one checksum is for
+	if c, ok := content.(Sized); ok {
+		return max(usual, (c.Size()+step-1)/step*step)
+	}
+	return max(usual, oneBlock)
+}
+
 func (h *HDFS) write(ctx context.Context, name string, content io.Reader, mode fs.FileMode) error {
 	defaults, err := h.client.ServerDefaults()
 	if err != nil {
 		return err
 	}
-	w, err := h.client.CreateFile(name, defaults.Replication, max(defaults.BlockSize, oneBlock), mode)
+	w, err := h.client.CreateFile(name, defaults.Replication, blockFor(content, defaults.BlockSize), mode)
 	if err != nil {
 		return err
 	}
@@ -142,19 +149,6 @@ func (h *HDFS) write(ctx context.Context, name string, content io.Reader, mode f
 	}
 }
 
-// untilDone ends a copy with its context.
-type untilDone struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u *untilDone) Read(b []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return u.r.Read(b)
-}
-
 // Stat describes a file.
 func (h *HDFS) Stat(_ context.Context, name string) (Stat, error) {
 	info, err := h.client.Stat(name)
@@ -173,8 +167,8 @@ func (h *HDFS) Open(_ context.Context, name string) (io.ReadCloser, error) {
 	return r, nil
 }
 
-// List gives the names in a folder.
-func (h *HDFS) List(_ context.Context, name string) ([]string, error) {
+// List gives what is in a folder.
+func (h *HDFS) List(_ context.Context, name string) ([]Entry, error) {
 	infos, err := h.client.ReadDir(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -182,11 +176,11 @@ func (h *HDFS) List(_ context.Context, name string) ([]string, error) {
 	if err != nil {
 		return nil, failed("list", h.base+name, err)
 	}
-	names := make([]string, len(infos))
+	entries := make([]Entry, len(infos))
 	for i, info := range infos {
-		names[i] = info.Name()
+		entries[i] = Entry{Name: info.Name(), Size: info.Size(), ModTime: info.ModTime(), Dir: info.IsDir()}
 	}
-	return names, nil
+	return entries, nil
 }
 
 // RemoveAll removes a file or a folder with what is in it.
