@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 const sectionHeddle = "Heddle"
 
 // Keys of our own.
@@ -25,6 +27,19 @@ var (
 	})
 	HeddleCoordinatorSecrets = declare(sectionHeddle, "heddle.coordinator.secrets", oneOf("none", "stream"), "none", spec{
 		doc: "Whether secrets are written to the coordinator stream, as Samza does: `stream` is needed to go back to Samza, and shows them to everyone who can read the topic.",
+	})
+	HeddleSnapshotURI = declare(sectionHeddle, "heddle.snapshot.uri", snapshotURI, "", spec{
+		doc: "Folder to which copies of the stores on disk that have a changelog go: hdfs://host:port/path, file:///path (one that all machines share), or a path on the cluster's default file system. A restore that finds nothing on its machine takes the newest copy, and of the changelog only the rest.",
+		def: "no copies",
+	})
+	HeddleSnapshotInterval = declare(sectionHeddle, "heddle.snapshot.interval.ms", positive(millis), 10*time.Minute, spec{
+		doc: "Time between two snapshots of a store; the stores of different tasks have their turns spread over it. Only files that changed are copied.",
+	})
+	HeddleSnapshotRetain = declare(sectionHeddle, "heddle.snapshot.retain", integer(1), 2, spec{
+		doc: "How many complete snapshots of a store are kept.",
+	})
+	HeddleSnapshotBytesPerSecond = declare(sectionHeddle, "heddle.snapshot.bytes.per.second", byteCount(0), 0, spec{
+		doc: "How fast a container may copy snapshots; 0: as fast as it goes. One store of a container is copied at a time.",
 	})
 	HeddleStateQueries = declare(sectionHeddle, "heddle.state.queries", boolean, true, spec{
 		doc: "Whether the stores of the running job can be read through its application master: by `run-job state` and on its pages. Like the pages, that needs no credential.",

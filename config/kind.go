@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -185,4 +186,24 @@ func quote(s string) string {
 		s = string(r[:60]) + "..."
 	}
 	return strconv.Quote(s)
+}
+
+// snapshotURI names a folder of a file system that Heddle can write to.
+var snapshotURI = kind[string]{
+	name: "URI",
+	parse: func(s string) (string, error) {
+		s = strings.TrimSpace(s)
+		u, err := url.Parse(s)
+		switch {
+		case s == "":
+			return "", nil
+		case err != nil:
+			return "", errors.New("expected hdfs://host:port/path, file:///path or /path")
+		case !strings.HasPrefix(u.Path, "/"), u.User != nil, u.RawQuery != "", u.Fragment != "":
+		case u.Scheme == "hdfs", u.Scheme == "file" && u.Host == "", u.Scheme == "" && u.Host == "":
+			return s, nil
+		}
+		return "", errors.New("expected hdfs://host:port/path, file:///path or /path")
+	},
+	format: func(s string) string { return s },
 }
