@@ -16,6 +16,7 @@ import (
 
 	"heddle/config"
 	"heddle/internal/launch"
+	"heddle/storage/engine"
 	"heddle/task"
 )
 
@@ -71,7 +72,8 @@ by heddle.task.program (or beside the properties file) and the task by
 task.class, and runs it here or on a cluster.
 
 Usage:
-  %[1]s --list-tasks            print the names of the tasks, as JSON
+  %[1]s --list-tasks            print the names of the tasks, and of the engines
+                                for stores, as JSON
   %[1]s --run-local FILE        run the whole job in this process; FILE holds its
                                 resolved configuration, one JSON object
       --quiet                   plain log lines, also on a terminal
@@ -120,7 +122,7 @@ func (p *program) do() error {
 	}
 	switch {
 	case *list:
-		return json.NewEncoder(p.stdout).Encode(map[string][]string{"tasks": p.names()})
+		return json.NewEncoder(p.stdout).Encode(map[string][]string{"tasks": p.names(), "engines": engine.Names()})
 	case *local != "":
 		return p.runLocal(*local, localFlags{quiet: *quiet, untilCaughtUp: *until})
 	case p.getenv(launch.EnvContainerID) != "":

@@ -71,11 +71,12 @@ func (j *Job) build(ctx context.Context, r *ready, p program.Program, building i
 	if err != nil {
 		return usageError{err}
 	}
-	if r.tasks, err = program.Tasks(ctx, binary); err != nil {
+	l, err := program.List(ctx, binary)
+	if err != nil {
 		return usageError{err}
 	}
-	r.program = binary
-	return plan.Task(j.Config, filepath.Base(binary), r.tasks)
+	r.program, r.tasks = binary, l.Tasks
+	return errors.Join(plan.Task(j.Config, filepath.Base(binary), l.Tasks), plan.Engines(j.Config, l.Engines))
 }
 
 // facts asks the systems of the job's streams what there is.

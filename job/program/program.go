@@ -205,22 +205,29 @@ func fileName(dir string) string {
 	}, dir), "_")
 }
 
-// Tasks asks a built program for the names of its tasks, sorted.
-func Tasks(ctx context.Context, binary string) ([]string, error) {
+// Listing is what a program says of itself.
+type Listing struct {
+	// Tasks are the names of its tasks, sorted.
+	Tasks []string `json:"tasks"`
+	// Engines are the names of the engines for stores that it holds; nil if it was
+	// built before programs told.
+	Engines []string `json:"engines"`
+}
+
+// List asks a built program what it holds.
+func List(ctx context.Context, binary string) (Listing, error) {
+	var l Listing
 	cmd := exec.CommandContext(ctx, binary, "--list-tasks")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("%s --list-tasks: %w; a program of tasks ends its main in container.Main(...): %s", binary, err, firstLine(stderr.String()))
+		return l, fmt.Errorf("%s --list-tasks: %w; a program of tasks ends its main in container.Main(...): %s", binary, err, firstLine(stderr.String()))
 	}
-	var answer struct {
-		Tasks []string `json:"tasks"`
+	if err := json.Unmarshal(stdout.Bytes(), &l); err != nil {
+		return Listing{}, fmt.Errorf("%s --list-tasks did not answer in JSON (%w); a program of tasks ends its main in container.Main(...)", binary, err)
 	}
-	if err := json.Unmarshal(stdout.Bytes(), &answer); err != nil {
-		return nil, fmt.Errorf("%s --list-tasks did not answer in JSON (%w); a program of tasks ends its main in container.Main(...)", binary, err)
-	}
-	slices.Sort(answer.Tasks)
-	return answer.Tasks, nil
+	slices.Sort(l.Tasks)
+	return l, nil
 }
 
 func firstLine(s string) string {

@@ -68,7 +68,7 @@ func TestBuildAndTasks(t *testing.T) {
 import ("fmt"; "os")
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == "--list-tasks" { fmt.Println("{\"tasks\":[\"b\",\"a\"]}"); return }
+	if len(os.Args) == 2 && os.Args[1] == "--list-tasks" { fmt.Println("{\"tasks\":[\"b\",\"a\"],\"engines\":[\"memory\",\"pebble\"]}"); return }
 	os.Exit(1)
 }
 `
@@ -84,15 +84,15 @@ func main() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tasks, err := Tasks(t.Context(), binary)
-	if err != nil || strings.Join(tasks, ",") != "a,b" {
-		t.Fatalf("tasks %v, %v", tasks, err)
+	l, err := List(t.Context(), binary)
+	if err != nil || strings.Join(l.Tasks, ",") != "a,b" || strings.Join(l.Engines, ",") != "memory,pebble" {
+		t.Fatalf("%+v, %v", l, err)
 	}
 	write("main.go", "package main\n\nfunc main() { undefined() }\n")
 	if _, err := (Program{Dir: dir}).Ready(t.Context(), t.TempDir(), &said); err == nil || !strings.Contains(err.Error(), "undefined") {
 		t.Fatalf("error %v, want the compiler's", err)
 	}
-	if _, err := Tasks(t.Context(), "/bin/false"); err == nil || !strings.Contains(err.Error(), "container.Main") {
+	if _, err := List(t.Context(), "/bin/false"); err == nil || !strings.Contains(err.Error(), "container.Main") {
 		t.Fatalf("error %v, want one that names container.Main", err)
 	}
 }
