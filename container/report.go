@@ -70,7 +70,7 @@ func (t *instance) report(state string) coordinator.TaskReport {
 	}
 	if state == coordinator.ContainerRestoring {
 		for _, p := range t.restores.all() {
-			r.Restores = append(r.Restores, coordinator.RestoreReport{Store: p.Store, Done: p.Next - p.From, Total: p.To - p.From})
+			r.Restores = append(r.Restores, coordinator.RestoreReport{Store: p.Store, Done: p.Next - p.From, Total: p.To - p.From, LeftMs: p.Left.Milliseconds()})
 		}
 	}
 	return r

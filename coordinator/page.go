@@ -19,7 +19,7 @@ var uiFiles embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"count": count, "rate": rate, "bytes": byteSize, "ago": ago, "percent": percent, "lag": lagText, "offset": offsetText,
-	"lower": strings.ToLower,
+	"lower": strings.ToLower, "json": jsonText, "left": leftText,
 }).ParseFS(uiFiles, "ui/*.html"))
 
 // pageData is what the templates show.
@@ -48,14 +48,19 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) { s.render(w, r, "
 func (s *Server) live(w http.ResponseWriter, r *http.Request) { s.render(w, r, "live.html") }
 
 func (s *Server) render(w http.ResponseWriter, r *http.Request, name string) {
+	s.renderWith(w, r, name, s.pageData())
+}
+
+// renderWith serves a page; its forms lead back to the job only.
+func (s *Server) renderWith(w http.ResponseWriter, r *http.Request, name string, data any) {
 	var buf bytes.Buffer
-	if err := pages.ExecuteTemplate(&buf, name, s.pageData()); err != nil {
+	if err := pages.ExecuteTemplate(&buf, name, data); err != nil {
 		s.log.Error("the page could not be made", "error", err)
 		s.fail(w, r, http.StatusInternalServerError, "the page could not be made")
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	s.send(w, r, http.StatusOK, "text/html; charset=utf-8", buf.Bytes(), nil)
 }

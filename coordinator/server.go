@@ -346,6 +346,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.get(w, r, s.heartbeat)
 	case "/ui/":
 		s.get(w, r, s.page)
+	case "/ui/state":
+		s.get(w, r, s.statePage)
 	case "/ui/live":
 		s.get(w, r, s.live)
 	case "/ui/style.css", "/ui/page.js":
