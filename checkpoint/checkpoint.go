@@ -39,3 +39,19 @@ type Log interface {
 	Write(ctx context.Context, taskName string, c Checkpoint) error
 	Close() error
 }
+
+// Transactional is a Log whose checkpoints can be a part of their task's
+// transaction: then the task writes them itself, and tells the Log when that is
+// safe.
+type Transactional interface {
+	Log
+	// Refresh reads the checkpoints of these tasks that were committed since
+	// Start, for Last to give. A task that has taken over its transactional id
+	// finds its newest: from then on nobody else writes one.
+	Refresh(ctx context.Context, taskNames []string) error
+	// Records are what makes c the task's newest checkpoint once it is
+	// committed, for an outbox on the log's system.
+	Records(taskName string, c Checkpoint) []system.Record
+	// Committed tells that Records of c were committed.
+	Committed(taskName string, c Checkpoint)
+}

@@ -38,16 +38,26 @@ type KafkaOptions struct {
 	MaxAge time.Duration
 	// Stores knows the stores' changelogs.
 	Stores Stores
+	// Transactional: tasks write their checkpoints in transactions, and call
+	// Refresh once they have taken those over; Start does not wait for open ones.
+	Transactional bool
 	// Logger is told what is unusual; nil: silence.
 	Logger *slog.Logger
 }
 
 // Kafka is a Log in a topic with one partition (Samza:
 // KafkaCheckpointManager). Tasks that write at the same time share one batch
-// and one wait for the broker.
+// and one wait for the broker. It implements Transactional.
 type Kafka struct {
 	o   KafkaOptions
 	out system.Outbox // the writer's
+
+	// reading guards what was read so far: the records that count, and the
+	// offset after the last one.
+	reading sync.Mutex
+	found   map[string]found
+	warned  map[string]bool
+	next    int64
 
 	mu     sync.Mutex
 	last   map[string]Checkpoint
@@ -79,7 +89,7 @@ func NewKafka(o KafkaOptions) *Kafka {
 	if len(o.ReadVersions) == 0 {
 		o.ReadVersions = []int{1}
 	}
-	return &Kafka{o: o, last: map[string]Checkpoint{}, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	return &Kafka{o: o, found: map[string]found{}, warned: map[string]bool{}, next: system.Oldest, last: map[string]Checkpoint{}, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 func (k *Kafka) failed(op string, err error) error {
@@ -91,7 +101,7 @@ func (k *Kafka) Start(ctx context.Context) error {
 	if err := k.prepare(ctx); err != nil {
 		return k.failed("prepare", err)
 	}
-	if err := k.read(ctx); err != nil {
+	if err := k.readAtStart(ctx); err != nil {
 		return k.failed("read", err)
 	}
 	producer, err := k.o.System.Producer()
@@ -158,12 +168,49 @@ type found struct {
 	value   []byte
 }
 
-func (k *Kafka) read(ctx context.Context) error {
-	tasks := map[string]found{}
-	warned := map[string]bool{}
-	_, err := k.o.System.Read(ctx, k.o.Topic, 0, system.Oldest, system.End, func(batch []task.Message) error {
+// read takes in what was committed since it was called last, and the
+// checkpoints of all tasks.
+func (k *Kafka) read(ctx context.Context) error { return k.readFor(ctx, nil, system.End) }
+
+// readAtStart leaves nothing out that an open transaction hides, unless Refresh
+// does that: a job that went back to at-least-once may have left one open.
+func (k *Kafka) readAtStart(ctx context.Context) error {
+	if k.o.Transactional {
+		return k.read(ctx)
+	}
+	end, err := k.end(ctx)
+	if err != nil {
+		return err
+	}
+	return k.readFor(ctx, nil, end)
+}
+
+// end is the offset after the last record, committed or not.
+func (k *Kafka) end(ctx context.Context) (int64, error) {
+	admin, err := k.o.System.Admin()
+	if err != nil {
+		return 0, err
+	}
+	ends, err := admin.Offsets(ctx, k.o.Topic)
+	if err != nil {
+		return 0, err
+	}
+	if ends[0].Stable < ends[0].Next {
+		k.o.Logger.Info("a transaction is open on the checkpoint topic; waiting until it is over: its writer commits, is replaced, or Kafka aborts it (about a minute after it began)",
+			"topic", k.o.Topic, "read to", ends[0].Stable, "end", ends[0].Next)
+	}
+	return ends[0].Next, nil
+}
+
+// readFor reads on to an offset and takes over what was found for these tasks;
+// nil: all. What other tasks wrote by themselves is newer than what was found
+// of them.
+func (k *Kafka) readFor(ctx context.Context, only map[string]bool, to int64) error {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	next, err := k.o.System.Read(ctx, k.o.Topic, 0, k.next, to, func(batch []task.Message) error {
 		for i := range batch {
-			if err := k.take(tasks, &batch[i], warned); err != nil {
+			if err := k.take(k.found, &batch[i], k.warned); err != nil {
 				return fmt.Errorf("offset %d: %w", batch[i].Offset, err)
 			}
 		}
@@ -172,10 +219,11 @@ func (k *Kafka) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	k.next = next
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for name, f := range tasks {
-		if f.value == nil {
+	for name, f := range k.found {
+		if f.value == nil || only != nil && !only[name] {
 			continue
 		}
 		var c Checkpoint
@@ -196,6 +244,33 @@ func (k *Kafka) read(ctx context.Context) error {
 		k.last[name] = c
 	}
 	return nil
+}
+
+// Refresh reads on from where Start ended, to the end that the topic has now,
+// and not only to its last stable offset: while a transaction of another task
+// is open (its container was killed between its checkpoint and the end of its
+// commit), committed checkpoints of these tasks may lie behind it. Taking an
+// older one for the newest would process its inputs twice.
+func (k *Kafka) Refresh(ctx context.Context, taskNames []string) error {
+	only := make(map[string]bool, len(taskNames))
+	for _, name := range taskNames {
+		only[name] = true
+	}
+	end, err := k.end(ctx)
+	if err == nil {
+		err = k.readFor(ctx, only, end)
+	}
+	if err != nil {
+		return k.failed("read", err)
+	}
+	return nil
+}
+
+// Committed takes note of a checkpoint that the task wrote itself.
+func (k *Kafka) Committed(taskName string, c Checkpoint) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.last[taskName] = c
 }
 
 // take looks at one record. The rules are Samza's: a later record replaces an
@@ -250,7 +325,7 @@ var errClosed = errors.New("closed")
 // Write hands the checkpoint to the writer and waits for the broker's
 // acknowledgement of all its versions.
 func (k *Kafka) Write(ctx context.Context, taskName string, c Checkpoint) error {
-	p := &pending{task: taskName, c: c, records: k.records(taskName, c), done: make(chan error, 1)}
+	p := &pending{task: taskName, c: c, records: k.Records(taskName, c), done: make(chan error, 1)}
 	k.mu.Lock()
 	if k.closed || k.out == nil {
 		k.mu.Unlock()
@@ -275,7 +350,8 @@ func (k *Kafka) Write(ctx context.Context, taskName string, c Checkpoint) error 
 	}
 }
 
-func (k *Kafka) records(taskName string, c Checkpoint) []system.Record {
+// Records are one for each version that is written.
+func (k *Kafka) Records(taskName string, c Checkpoint) []system.Record {
 	records := make([]system.Record, 0, len(k.o.WriteVersions))
 	for _, v := range k.o.WriteVersions {
 		r := system.Record{Stream: k.o.Topic, At: 1}

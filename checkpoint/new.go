@@ -96,6 +96,7 @@ func kafkaOptions(c config.Config, systems map[string]system.System) (KafkaOptio
 		ReadVersions:  read,
 		MaxAge:        config.TaskLiveCheckpointMaxAge.Of(c),
 		Stores:        known,
+		Transactional: config.ExactlyOnce(c),
 	}, nil
 }
 

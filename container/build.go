@@ -49,13 +49,13 @@ func (c *Container) buildTasks() error {
 		t.registry = c.opts.Metrics(name)
 		t.counts = newTaskCounts(t.registry)
 		t.out = outputs{
-			open:    func(sys string) (system.Outbox, error) { return c.outbox(name, sys) },
+			open:    func(sys string) (system.Outbox, error) { return c.outbox(t, name, sys) },
 			resolve: c.resolved.output,
 			flows:   &c.flows,
 			arena:   arena{limit: c.settings.arenaChunk},
 		}
 		t.changelogs = outputs{
-			open: func(sys string) (system.Outbox, error) { return c.outbox(name+" (changelogs)", sys) },
+			open: func(sys string) (system.Outbox, error) { return c.outbox(t, name+" (changelogs)", sys) },
 		}
 		c.tasks = append(c.tasks, t)
 	}

@@ -25,12 +25,22 @@ const (
 	StepSent Step = "outputs and changelogs acknowledged"
 	// StepPositioned: the changelog positions are known.
 	StepPositioned Step = "changelog positions known"
-	// StepCheckpointed: the checkpoint is safe.
+	// StepCheckpointSent, with exactly-once only: the checkpoint is acknowledged,
+	// and the transaction that it is part of is not ended.
+	StepCheckpointSent Step = "checkpoint acknowledged"
+	// StepCheckpointed: the checkpoint is safe; with exactly-once the transaction
+	// is committed.
 	StepCheckpointed Step = "checkpoint written"
+	// StepApplied: the stores' engines hold the committed state.
+	StepApplied Step = "committed state applied"
 )
 
-// Steps are all of them, in their order.
-var Steps = []Step{StepBegun, StepStoresFlushed, StepSent, StepPositioned, StepCheckpointed}
+// Steps are those at-least-once, in their order; TransactionSteps those
+// exactly-once.
+var (
+	Steps            = []Step{StepBegun, StepStoresFlushed, StepSent, StepPositioned, StepCheckpointed, StepApplied}
+	TransactionSteps = []Step{StepBegun, StepStoresFlushed, StepSent, StepPositioned, StepCheckpointSent, StepCheckpointed, StepApplied}
+)
 
 // commit makes what the task has done so far safe. The order is the design's,
 // and every exchange of two lines of it loses something: a checkpoint before
@@ -38,6 +48,9 @@ var Steps = []Step{StepBegun, StepStoresFlushed, StepSent, StepPositioned, StepC
 // before the acknowledgements undo, at the next restore, writes whose inputs
 // are passed (Samza's lost update); a flush of the producer before that of the
 // stores leaves their cached writes unsent.
+//
+// With exactly-once outputs, changelogs and checkpoint are one transaction,
+// which ends between the checkpoint's acknowledgement and the stores' engines.
 func (t *instance) commit() (err error) {
 	began := t.now()
 	ctx, cancel := context.WithTimeout(t.hard, t.settings.commitTimeout)
@@ -77,10 +90,8 @@ func (t *instance) commit() (err error) {
 	if err := t.step(StepPositioned); err != nil {
 		return err
 	}
-	if t.checkpoints != nil {
-		if err := t.checkpoints.Write(ctx, t.name, c); err != nil {
-			return fmt.Errorf("write the checkpoint: %w", err)
-		}
+	if err := t.seal(ctx, c); err != nil {
+		return err
 	}
 	if err := t.step(StepCheckpointed); err != nil {
 		return err
@@ -89,6 +100,9 @@ func (t *instance) commit() (err error) {
 	// checkpoint.
 	if err := t.stores.Committed(t.hard, storage.Commit{Checkpoint: c.ID, Began: began}); err != nil {
 		return fmt.Errorf("make it the state of the stores: %w", err)
+	}
+	if err := t.step(StepApplied); err != nil {
+		return err
 	}
 	t.committed(began, c)
 	return nil

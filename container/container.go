@@ -85,6 +85,7 @@ type Container struct {
 	consumers map[string]system.Consumer
 	producers map[string]system.Producer
 	fetchers  map[string]*fetcher
+	exactly   *exactlyOnce // nil: at-least-once
 	resolved  resolver
 	// changelogSystems and changelogEnds are what restoring asks.
 	changelogSystems map[string]system.System
@@ -134,6 +135,11 @@ func New(o Options) (*Container, error) {
 		producers: map[string]system.Producer{},
 		parallel:  startParallel,
 		fetchers:  map[string]*fetcher{},
+	}
+	if s.exactlyOnce {
+		if c.exactly, err = newExactlyOnce(o); err != nil {
+			return nil, fmt.Errorf("container %s: %w", o.Model.ID, err)
+		}
 	}
 	c.resolved.config = o.Config
 	c.counts = newContainerCounts(o.Metrics(""))
@@ -278,12 +284,16 @@ func (c *Container) fail(err error) {
 
 // start brings the container to the point where its tasks may be called, in
 // Samza's order: checkpoints and starting positions, producers, stores, the
-// commit at the start, Init, consumers.
+// commit at the start, Init, consumers. With exactly-once it takes over the
+// tasks' transactions before all of that.
 func (c *Container) start() error {
 	if len(c.opts.Model.Tasks) == 0 {
 		return fmt.Errorf("container %s has no tasks; lower job.container.count", c.opts.Model.ID)
 	}
 	if err := c.buildTasks(); err != nil {
+		return err
+	}
+	if err := c.takeOver(); err != nil {
 		return err
 	}
 	starts, err := c.positions()
@@ -394,6 +404,7 @@ func (c *Container) await(running *sync.WaitGroup) {
 	case <-done:
 	case <-time.After(hardWait):
 		_ = c.closeProducers() // only to wake them; the stop has failed already
+		c.wakeTransactions()
 		select {
 		case <-done:
 		case <-time.After(hardWait):
@@ -422,7 +433,7 @@ func (c *Container) cause() error {
 // producers, consumers.
 func (c *Container) shut(err error) error {
 	c.queries.close()
-	var errs []error
+	errs := []error{c.endTransactions(err != nil)}
 	for _, t := range c.tasks {
 		if t.busy.Load() {
 			continue // left behind in a call; nothing of it may be touched
@@ -573,9 +584,16 @@ func (c *Container) consumer(name string) (system.Consumer, error) {
 }
 
 // outbox opens an outbox of a task on a system.
-func (c *Container) outbox(name, sys string) (system.Outbox, error) {
+func (c *Container) outbox(t *instance, name, sys string) (system.Outbox, error) {
 	if !slices.Contains(config.Systems(c.opts.Config), sys) {
 		return nil, fmt.Errorf("the system %q is not configured (systems.%s.*); there are %v", sys, sys, config.Systems(c.opts.Config))
+	}
+	if c.exactly != nil {
+		s, err := c.opts.System(sys)
+		if err != nil {
+			return nil, err
+		}
+		return c.exactly.box(c.hard, t, s)
 	}
 	p, err := c.producer(sys)
 	if err != nil {

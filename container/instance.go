@@ -11,6 +11,7 @@ import (
 	"heddle/container/events"
 	"heddle/coordinator"
 	"heddle/storage"
+	"heddle/system"
 	"heddle/task"
 )
 
@@ -39,12 +40,15 @@ type instance struct {
 	changelogs  outputs
 	stores      *storage.Set
 	checkpoints checkpoint.Log // nil: none
-	registry    task.Metrics
-	counts      taskCounts
-	log         *slog.Logger
-	events      events.Sink
-	home        home
-	now         func() time.Time
+	// tx is the way out of everything the task writes, with exactly-once; nil
+	// otherwise.
+	tx       system.TransactionalOutbox
+	registry task.Metrics
+	counts   taskCounts
+	log      *slog.Logger
+	events   events.Sink
+	home     home
+	now      func() time.Time
 	// hard ends when the container is to end at once.
 	hard context.Context //nolint:containedctx // task.Context hands it to the task
 	// flows and container are the container's counts.

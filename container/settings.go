@@ -25,6 +25,8 @@ type settings struct {
 	ignored                                              ignored
 
 	transactionalCheckpoint, transactionalRestore bool
+	// exactlyOnce is heddle.processing.guarantee.
+	exactlyOnce bool
 
 	// safety bounds what is fetched and not processed, in bytes over all input
 	// partitions, besides systems.S.samza.fetch.threshold.
@@ -47,17 +49,22 @@ func readSettings(c config.Config, containerID string) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
+	commit, err := config.CommitInterval(c)
+	if err != nil {
+		return nil, err
+	}
 	s := &settings{
 		config:      c,
 		jobName:     config.JobName.Of(c),
 		jobID:       config.JobID.Of(c),
 		containerID: containerID,
+		commit:      commit,
+		exactlyOnce: config.ExactlyOnce(c),
 		safety:      min(memory<<20/8, 64<<20),
 		arenaChunk:  maxChunk,
 	}
 	for _, err := range []error{
 		get(&s.window, config.TaskWindow, c),
-		get(&s.commit, config.TaskCommit, c),
 		get(&s.commitTimeout, config.TaskCommitTimeout, c),
 		get(&s.shutdown, config.TaskShutdown, c),
 		get(&s.dropDeserialization, config.TaskDropDeserialization, c),
@@ -118,7 +125,6 @@ func readInput(c config.Config, id system.StreamID) (inputSettings, error) {
 	default:
 		in.outOfRange = "oldest"
 	}
-	level, _ := c.Get("systems." + id.System + ".consumer.isolation.level")
-	in.committed = level == "read_committed"
+	in.committed = config.ReadsCommitted(c, id.System)
 	return in, nil
 }
