@@ -52,10 +52,15 @@ var (
 		doc: "Large records are dropped and counted.", status: NotYet,
 	})
 	StoreCacheEntries = declare(sectionStore, "stores.<store...>.object.cache.size", integer(0), 1000, spec{
-		doc: "Entries of the store's cache of objects; 0: none.",
+		doc: "Entries of a task's cache of objects for the store; 0: none.",
+		def: "all for a store in memory, what heddle.stores.<store>.object.cache.bytes holds for one on disk",
+	})
+	StoreObjectBytes = declare(sectionStore, "heddle.stores.<store...>.object.cache.bytes", byteCount(1), 33554432, spec{
+		doc: "What the cache of objects of a store on disk takes in a container, about, shared by its tasks. It counts where object.cache.size is not set.",
 	})
 	StoreWriteBatch = declare(sectionStore, "stores.<store...>.write.batch.size", integer(0), 500, spec{
 		doc: "Changed entries of the cache that are written together; 0: each at once.",
+		def: "all, at each commit",
 	})
 	StoreTTL = declare(sectionStore, "stores.<store...>.rocksdb.ttl.ms", millis, -time.Millisecond, spec{
 		doc: "Entries expire; the changelog is then kept by time instead of compacted.", status: NotYet,

@@ -19,6 +19,9 @@ type StoreConfig struct {
 	Changelog SystemStream
 	// CacheEntries is the size of the cache of objects; 0: none.
 	CacheEntries int
+	// ObjectBytes bounds that cache in a container, to be divided by its tasks,
+	// if its size is not set.
+	ObjectBytes int64
 	// WriteBatch is the number of changed entries written together; 0: each at
 	// once.
 	WriteBatch int
@@ -86,6 +89,7 @@ func store(c Config, name string) (StoreConfig, error) {
 		KeySerde:         read(&first, c, StoreKeySerde, name),
 		MsgSerde:         read(&first, c, StoreMsgSerde, name),
 		CacheEntries:     read(&first, c, StoreCacheEntries, name),
+		ObjectBytes:      read(&first, c, StoreObjectBytes, name),
 		WriteBatch:       read(&first, c, StoreWriteBatch, name),
 		CacheBytes:       read(&first, c, StoreCacheBytes, name),
 		WriteBufferBytes: read(&first, c, StoreWriteBufferBytes, name),

@@ -221,7 +221,7 @@ func TestResolve(t *testing.T) {
 		{"yarn.queue", "q", "job.properties:9", false, true, "not read without YARN"},
 		{"task.commit.ms", "60000", "default", true, true, ""},
 		{"job.coordinator.system", "kafka", "default", true, true, "job.default.system, else the only system"},
-		{"stores.s.object.cache.size", "1000", "default", true, true, ""},
+		{"stores.s.write.batch.size", "", "default", true, true, "all, at each commit"},
 		{"systems.kafka.samza.fetch.threshold", "10000", "default", true, true, ""},
 		{"streams.in.samza.offset.default", "upcoming", "default", true, true, ""},
 	} {

@@ -1,5 +1,7 @@
 package storage
 
+import "math"
+
 // entry is one key in the cache.
 type entry struct {
 	key string // as the key serde encodes it
@@ -12,6 +14,8 @@ type entry struct {
 	dirty  bool
 	// seen since the hand passed last.
 	seen bool
+	// bytes is what the cache reckons for the entry.
+	bytes int32
 
 	older, newer *entry
 	nextDirty    *entry
@@ -27,7 +31,9 @@ func (e *entry) absent() bool { return e.kept == nil && e.raw == nil }
 // first entry without one. That costs less per hit than a list in the order of
 // use and keeps what is used often.
 type cache struct {
-	limit          int // Unlimited: no bound
+	limit          int   // Unlimited: no bound
+	maxBytes       int64 // 0: no bound
+	bytes          int64 // of all entries, about
 	entries        map[string]*entry
 	oldest, newest *entry
 	hand           *entry
@@ -43,7 +49,34 @@ func newCache(limit int) *cache {
 func (c *cache) len() int { return len(c.entries) }
 
 // full tells if one has to go before another is added.
-func (c *cache) full() bool { return c.limit != Unlimited && len(c.entries) >= c.limit }
+func (c *cache) full() bool {
+	return c.limit != Unlimited && len(c.entries) >= c.limit || c.over()
+}
+
+// over tells if the entries take more memory than they may.
+func (c *cache) over() bool { return c.maxBytes > 0 && c.bytes > c.maxBytes && len(c.entries) > 1 }
+
+// entryOverhead is about what an entry takes besides its key and its value: the
+// entry, its place in the map, and the headers of what is allocated for it.
+const entryOverhead = 176
+
+// weigh reckons anew what an entry takes, after its value has changed.
+func (c *cache) weigh(e *entry) {
+	if c.maxBytes == 0 {
+		return
+	}
+	n := entryOverhead + len(e.key) + cap(e.raw)
+	switch v := e.kept.(type) {
+	case nil:
+	case string:
+		n += len(v)
+	default:
+		n += 16 // a number
+	}
+	n = min(n, math.MaxInt32)
+	c.bytes += int64(n) - int64(e.bytes)
+	e.bytes = int32(n)
+}
 
 // add puts in an entry for a key that is not there.
 func (c *cache) add(key string) *entry {
@@ -91,6 +124,7 @@ func (c *cache) remove(e *entry) {
 		c.newest = e.older
 	}
 	delete(c.entries, e.key)
+	c.bytes -= int64(e.bytes)
 }
 
 // touch notes that e was changed.

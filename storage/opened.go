@@ -85,6 +85,12 @@ func open(spec Spec, o Options, outboxes map[string]system.Outbox) (_ *opened, e
 	}
 	st.store = newStore(spec, inner, keys, values)
 	st.store.ailing = st.ailing
+	if st.cache != nil && spec.ObjectBytes > 0 {
+		st.cache.maxBytes = max(spec.ObjectBytes/int64(o.Tasks), minObjectBytes)
+	}
+	if st.cache != nil && o.testObjects > 0 {
+		st.cache.maxBytes = o.testObjects
+	}
 	st.metrics = newStoreMetrics(o.Metrics, spec)
 	return st, nil
 }
@@ -95,6 +101,9 @@ const layout = "plain"
 // minWriteBuffer is what a store's share of the write buffer does not go below
 // when many tasks share it.
 const minWriteBuffer = 512 << 10
+
+// minObjectBytes is the same for a store's cache of objects.
+const minObjectBytes = 64 << 10
 
 // openEngine opens the engine in its folder, if it has one.
 func (st *opened) openEngine(o Options) error {

@@ -24,6 +24,7 @@ func TestCrashes(t *testing.T) {
 		spec.Engine = rapid.SampledFrom([]string{engine.Memory, diskEngine}).Draw(t, "engine")
 		spec.CacheEntries = rapid.SampledFrom([]int{0, 1, 3, Unlimited}).Draw(t, "cache")
 		spec.WriteBatch = rapid.SampledFrom([]int{0, 1, 2, Unlimited}).Draw(t, "batch")
+		objects := rapid.SampledFrom([]int64{0, 1, 400, 1000}).Draw(t, "object bytes")
 		spec.ValueSerde = rapid.SampledFrom([]string{"long", "json", "string", ""}).Draw(t, "serde")
 		value := func(n int64) (put any, shown string) {
 			switch spec.ValueSerde {
@@ -49,7 +50,7 @@ func TestCrashes(t *testing.T) {
 		}
 		// Small enough that it is spilled between commits, now and then.
 		buffer := rapid.SampledFrom([]int64{150, 500, 1 << 20}).Draw(t, "write buffer")
-		r.options = func(o *Options) { o.testBuffer = buffer }
+		r.options = func(o *Options) { o.testBuffer, o.testObjects = buffer, objects }
 		committed := map[string]string{} // by the model
 		current := map[string]string{}
 		sealed := false // there is a checkpoint

@@ -59,6 +59,8 @@ type Options struct {
 
 	// testBuffer is the size of the write buffer, for tests; 0: the store's.
 	testBuffer int64
+	// testObjects is the size of the cache of objects, for tests; 0: the store's.
+	testObjects int64
 }
 
 func (o Options) now() time.Time { return o.Now() }

@@ -26,6 +26,9 @@ type Spec struct {
 	// CacheEntries bounds the cache (stores.NAME.object.cache.size); 0: no
 	// cache, every write goes through; Unlimited.
 	CacheEntries int
+	// ObjectBytes bounds what the cache's entries take in a container, about
+	// (heddle.stores.NAME.object.cache.bytes); 0: no bound.
+	ObjectBytes int64
 	// WriteBatch is the number of changed keys that are written together
 	// without waiting for a commit (stores.NAME.write.batch.size); 0 and 1: each
 	// at once; Unlimited: all at the commit.
@@ -69,9 +72,9 @@ const DefaultMinCompactionLag = 4 * time.Hour
 // Specs gives the stores that a configuration describes, sorted by name.
 //
 // Where Samza's keys for the cache are not set (object.cache.size,
-// write.batch.size), a store whose engine is in memory caches everything and
-// writes each changed key once a commit: a bound would save no memory, and
-// cost records in the changelog.
+// write.batch.size), each changed key is written once a commit; a store whose
+// engine is in memory caches everything, since a bound would save no memory,
+// and one on disk as much as its bytes allow.
 func Specs(c config.Config) ([]Spec, error) {
 	stores, err := config.Stores(c)
 	if err != nil {
@@ -96,6 +99,9 @@ func Specs(c config.Config) ([]Spec, error) {
 		}
 		if !config.StoreCacheEntries.IsSet(c, s.Name) {
 			specs[i].CacheEntries = Unlimited
+			if specs[i].OnDisk() {
+				specs[i].ObjectBytes = s.ObjectBytes
+			}
 		}
 		if !config.StoreWriteBatch.IsSet(c, s.Name) {
 			specs[i].WriteBatch = Unlimited

@@ -114,6 +114,7 @@ func (s *store) find(key string) (*entry, error) {
 		}
 		e.raw = raw
 	}
+	s.cache.weigh(e)
 	return e, nil
 }
 
@@ -132,23 +133,30 @@ func (s *store) lookup(key string) *entry {
 // enter adds an entry for a key that the cache does not have; another one goes
 // for it when the cache is full.
 func (s *store) enter(key string) (*entry, error) {
-	if s.cache.full() {
-		v := s.cache.victim()
-		if v.dirty {
-			// Samza, too, writes everything then, so that the order between keys
-			// is kept and batches stay large.
-			if err := s.write(); err != nil {
-				return nil, err
-			}
+	for s.cache.full() {
+		if err := s.evict(s.cache.victim()); err != nil {
+			return nil, err
 		}
-		if s.last == v {
-			s.last = nil
-		}
-		s.cache.remove(v)
 	}
 	e := s.cache.add(string([]byte(key)))
 	s.last = e
 	return e, nil
+}
+
+// evict takes an entry out of the cache.
+func (s *store) evict(e *entry) error {
+	if e.dirty {
+		// Samza, too, writes everything then, so that the order between keys is
+		// kept and batches stay large.
+		if err := s.write(); err != nil {
+			return err
+		}
+	}
+	if s.last == e {
+		s.last = nil
+	}
+	s.cache.remove(e)
+	return nil
 }
 
 func (s *store) Get(key any) (any, error) {
@@ -191,6 +199,7 @@ func (s *store) Get(key any) (any, error) {
 	if s.keeper != nil && v != nil {
 		if kept, ok := s.keeper.Keep(v); ok {
 			e.kept, e.raw, e.shared = kept, nil, false
+			s.cache.weigh(e)
 		}
 	}
 	return v, nil
@@ -387,6 +396,18 @@ func (s *store) slot(key string) (*entry, error) {
 
 func (s *store) changed(e *entry) error {
 	s.cache.touch(e)
+	s.cache.weigh(e)
+	// Values grow, too. The entry itself stays: it was used just now.
+	for s.cache.over() {
+		v := s.cache.victim()
+		if v == e {
+			e.seen = true
+			continue
+		}
+		if err := s.evict(v); err != nil {
+			return err
+		}
+	}
 	if s.batch != Unlimited && s.cache.dirtyCount >= s.batch {
 		return s.write()
 	}

@@ -51,11 +51,11 @@ func TestSpecs(t *testing.T) {
 	check(t, err)
 	s := specs[0]
 	if s.Name != "counts" || s.KeySerde != "string" || s.ValueSerde != "integer" || !s.Logged() ||
-		s.CacheEntries != Unlimited || s.WriteBatch != Unlimited ||
+		s.CacheEntries != Unlimited || s.ObjectBytes != 32<<20 || s.WriteBatch != Unlimited ||
 		s.Policy != (Policy{DeleteRetention: DefaultDeleteRetention, MinCompactionLag: DefaultMinCompactionLag}) {
 		t.Errorf("%+v", s)
 	}
-	if specs[1].Name != "scratch" || specs[1].Logged() {
+	if specs[1].Name != "scratch" || specs[1].Logged() || specs[1].ObjectBytes != 0 {
 		t.Errorf("%+v", specs[1])
 	}
 	specs, err = Specs(config.New(counted).With(map[string]string{
@@ -68,7 +68,7 @@ func TestSpecs(t *testing.T) {
 	}))
 	check(t, err)
 	s = specs[0]
-	if s.CacheEntries != 0 || s.WriteBatch != 7 || !s.Policy.ToNewest || !s.Policy.DropExisting || s.Topic["min.insync.replicas"] != "2" {
+	if s.CacheEntries != 0 || s.ObjectBytes != 0 || s.WriteBatch != 7 || !s.Policy.ToNewest || !s.Policy.DropExisting || s.Topic["min.insync.replicas"] != "2" {
 		t.Errorf("%+v", s)
 	}
 	if _, ok := s.Topic["min.compaction.lag.ms"]; ok {
