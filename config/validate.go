@@ -265,9 +265,6 @@ func (v *validator) stores() {
 	stores, err := Stores(v.c)
 	v.fail(err)
 	for _, s := range stores {
-		if s.Engine == "pebble" {
-			v.warn(StoreFactory.Name(s.Name), "there is no engine on disk yet: the store %s is held in memory", s.Name)
-		}
 		_, err := Serde(v.c, s.KeySerde, StoreKeySerde.Name(s.Name))
 		v.fail(err)
 		_, err = Serde(v.c, s.MsgSerde, StoreMsgSerde.Name(s.Name))

@@ -98,7 +98,6 @@ func TestValidate(t *testing.T) {
 			"stores.s.changelog.kafka.min.compaction.lag.ms: Samza refuses this spelling",
 		}, nil},
 		{"store on disk", "stores.s.factory=rocksdb\nstores.s.rocksdb.compression=snappy\nstores.s.rocksdb.num.write.buffers=2", nil, []string{
-			"stores.s.factory: there is no engine on disk yet: the store s is held in memory",
 			"stores.s.rocksdb.num.write.buffers: this key has no meaning here and is ignored",
 		}},
 		{"no checkpoints", "task.checkpoint.factory=none", nil, []string{"task.checkpoint.factory: checkpoints are off"}},

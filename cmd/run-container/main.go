@@ -8,6 +8,7 @@ import (
 	"heddle/container"
 	"heddle/examples/groupby/pageviews"
 	"heddle/examples/latency/countlatency"
+	"heddle/examples/topn/products"
 	_ "heddle/storage/engine/memory" // the stock program holds all engines
 	_ "heddle/storage/engine/pebble"
 )
@@ -18,5 +19,6 @@ func main() {
 		"samza.CountLatancy":   countlatency.New,
 		"groupby.Repartition":  pageviews.NewRepartition,
 		"groupby.Count":        pageviews.NewCount,
+		"topn.TopProducts":     products.NewTop,
 	})
 }

@@ -4,6 +4,7 @@ package main
 import (
 	"heddle/container"
 	"heddle/examples/groupby/pageviews"
+	_ "heddle/storage/engine/pebble" // the totals lie on disk
 )
 
 func main() {
