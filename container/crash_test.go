@@ -71,7 +71,7 @@ func (r *rig) state() map[string]int64 {
 	if err := c.Run(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
-	r.sys.Close()
+	r.closeSys()
 	return got
 }
 

@@ -37,6 +37,11 @@ type rig struct {
 	log         *strings.Builder
 	sys         *memory.System
 	current     *Container
+	// inTopic keeps checkpoints in a topic, as a job does, instead of in
+	// checkpoints.
+	inTopic bool
+	// closeSys closes what the newest container was given.
+	closeSys func()
 }
 
 type jobmodelTask = jobmodel.Task
@@ -96,6 +101,19 @@ func (r *rig) container() *Container {
 	r.log = &strings.Builder{}
 	r.sys = memory.New("mem", r.broker)
 	sys := r.sys
+	logger := slog.New(slog.NewTextHandler(&locked{w: r.log}, nil))
+	checkpoints := checkpoint.Log(r.checkpoints)
+	if r.inTopic {
+		if checkpoints, err = openCheckpoints(r.t.Context(), cfg, Systems{"mem": sys}, logger); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	r.closeSys = func() {
+		if r.inTopic {
+			_ = checkpoints.Close()
+		}
+		_ = sys.Close()
+	}
 	c, err := New(Options{
 		Config: cfg, Model: r.model(), NewTask: r.newTask,
 		System: func(name string) (system.System, error) {
@@ -104,9 +122,9 @@ func (r *rig) container() *Container {
 			}
 			return sys, nil
 		},
-		Checkpoints: r.checkpoints, Stores: specs,
+		Checkpoints: checkpoints, Stores: specs,
 		Metrics: newMeasures(cfg, "0").of,
-		Events:  r.events, Logger: slog.New(slog.NewTextHandler(&locked{w: r.log}, nil)),
+		Events:  r.events, Logger: logger,
 		UntilCaughtUp: r.until, Preloaded: r.preloaded, Failpoint: r.failpoint,
 	})
 	if err != nil {
@@ -120,7 +138,7 @@ func (r *rig) container() *Container {
 func (r *rig) run() error {
 	r.t.Helper()
 	c := r.container()
-	defer r.sys.Close()
+	defer r.closeSys()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
 	defer cancel()
 	return c.Run(ctx)
@@ -128,12 +146,13 @@ func (r *rig) run() error {
 
 // begin runs a new container in a goroutine; the function gives its end.
 func (r *rig) begin(ctx context.Context) (*Container, func() error) {
-	c, sys := r.container(), r.sys
+	c := r.container()
+	closeSys := r.closeSys
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()
 	return c, func() error {
 		err := <-done
-		sys.Close()
+		closeSys()
 		return err
 	}
 }
@@ -158,7 +177,17 @@ func (r *rig) out() []string {
 
 // offset is the checkpointed offset of a task's input; "none" if there is none.
 func (r *rig) offset(p int32) string {
-	c, ok := r.checkpoints.Last(fmt.Sprintf("Partition %d", p))
+	name := fmt.Sprintf("Partition %d", p)
+	c, ok := r.checkpoints.Last(name)
+	if r.inTopic {
+		sys := memory.New("mem", r.broker)
+		defer sys.Close()
+		all, err := checkpoint.ReadAll(r.t.Context(), config.New(maps.Clone(r.settings)), map[string]system.System{"mem": sys}, checkpoint.Options{})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		c, ok = all[name]
+	}
 	if !ok {
 		return "none"
 	}

@@ -266,7 +266,7 @@ func TestProgramAnswers(t *testing.T) {
 			getenv: func(string) string { return "" }, stdout: &out, stderr: &errs, now: time.Now}
 		return p.run(), out.String(), errs.String()
 	}
-	if code, out, _ := ask("--list-tasks"); code != 0 || out != "{\"engines\":[\"memory\"],\"tasks\":[\"a\",\"b\"]}\n" {
+	if code, out, _ := ask("--list-tasks"); code != 0 || out != "{\"engines\":[\"memory\",\"pebble\"],\"tasks\":[\"a\",\"b\"]}\n" {
 		t.Errorf("--list-tasks: %d %q", code, out)
 	}
 	if code, out, _ := ask("--help"); code != 0 || !strings.Contains(out, "a, b") || !strings.Contains(out, "Example:") {

@@ -742,7 +742,7 @@ func (o *txnOutbox) Abort(ctx context.Context) error {
 	o.mu.Lock()
 	was := o.closed
 	o.closed = true
-	unsure := slices.ContainsFunc(o.ready, func(p *txnPart) bool { return p.unsure })
+	unsure := len(o.sending) > 0 || slices.ContainsFunc(o.ready, func(p *txnPart) bool { return p.unsure })
 	open := len(o.added) > 0
 	o.mu.Unlock()
 	defer o.release()
