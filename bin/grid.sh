@@ -6,7 +6,7 @@ shopt -s nullglob
 
 CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 GRID_FILES=$CHECKOUT/deploy/grid
-for file in say java ports conf probes daemons; do
+for file in say java ports conf secure probes daemons; do
   # shellcheck source=/dev/null
   . "$GRID_FILES/lib/$file.sh"
 done
@@ -16,7 +16,7 @@ usage() {
 usage: bin/grid.sh COMMAND [OPTIONS] [kafka|hdfs|yarn|DAEMON ...]
 
 A real Apache Kafka 4.1.0, HDFS and YARN 3.4.1 on this machine, as plain Java processes.
-Without a part, a command means all three. Daemons: kafka namenode datanode rm nm1 nm2 ...
+Without a part, a command means all three. Daemons: kafka namenode datanode rm nm1 nm2 ... kdc
 
   bootstrap     fetch the jars from Maven Central (143 MB, once per user)
   start         start what does not run, and return when all of it is ready
@@ -40,6 +40,8 @@ options:
   --ports fixed|free   Kafka's and Hadoop's own ports, or free ones (GRID_PORTS; default fixed).
                        Several grids run side by side with folders of their own and free ports.
   --nodemanagers N     how many NodeManagers, on 127.0.0.1, 127.0.0.2, ... (default 2)
+  --secure             Kafka listens with TLS and SASL, too (certificates, users and a Kerberos KDC of its own);
+                       stays until clean
   --set KEY=VALUE      a setting of the daemons: yarn.*, dfs.*, hadoop.*, or kafka.KEY; may be repeated;
                        it stays until clean, KEY= alone takes it back
   --containers         with stop or kill of a NodeManager: end its containers too, as if its machine died
@@ -63,6 +65,8 @@ load() {
   local n
   n=$(cat "$GRID_HOME/nodemanagers" 2>/dev/null)
   NODEMANAGERS=${n:-2}
+  SECURE=$GRID_HOME/secure SECURED=0
+  if [[ -d $SECURE ]]; then SECURED=1; fi
   load_ports
 }
 
@@ -81,6 +85,7 @@ address_of() {
   host=$(host_of "$1")
   case $1 in
     kafka) echo "$host:$KAFKA_PORT" ;;
+    kdc) echo "$host:$KDC_PORT" ;;
     namenode) echo "hdfs://$host:$NAMENODE_PORT http://$host:$NAMENODE_WEB_PORT" ;;
     datanode) echo "$host:$DATANODE_PORT" ;;
     rm) echo "$host:$RM_PORT http://$host:$RM_WEB_PORT" ;;
@@ -100,6 +105,15 @@ set_nodemanagers() {
   NODEMANAGERS=$OPTION_NODEMANAGERS
 }
 
+# set_secured: with --secure the grid gets a folder for what that needs, and is a secured one from then on.
+set_secured() {
+  ((OPTION_SECURE && !SECURED)) || return 0
+  if pid_of kafka >/dev/null; then
+    die $EXIT_FAILED "kafka runs without TLS and SASL: stop it before it starts with --secure"
+  fi
+  mkdir -p "$SECURE" && SECURED=1
+}
+
 # prepare: the grid's folder, ports and configuration, and the daemons' jars.
 prepare() {
   local name part mode
@@ -111,8 +125,8 @@ prepare() {
     write_ports "$mode"
   elif ! grid_has_processes "$GRID_HOME"; then
     # A grid at rest keeps its free ports while they are free.
-    if [[ $mode != "$PORT_MODE" || $mode == free ]]; then
-      if [[ $mode != "$PORT_MODE" ]] || ports_taken; then write_ports "$mode"; fi
+    if [[ $mode != "$PORT_MODE" || $mode == free || -z ${KDC_PORT:-} ]]; then
+      if [[ $mode != "$PORT_MODE" || -z ${KDC_PORT:-} ]] || ports_taken; then write_ports "$mode"; fi
     fi
   elif [[ $mode != "$PORT_MODE" ]]; then
     die $EXIT_FAILED "the grid in $GRID_HOME runs on $PORT_MODE ports: stop it before it gets $mode ones"
@@ -153,7 +167,10 @@ start() {
   lock
   load
   set_nodemanagers
+  set_secured
   names=$(daemons "$@") || exit $?
+  # A secured broker logs in at the KDC.
+  if ((SECURED)) && [[ " ${names//$'\n'/ } " == *" kafka "* && " ${names//$'\n'/ } " != *" kdc "* ]]; then names="kdc $names"; fi
   prepare $names
 
   for name in $names; do
@@ -173,6 +190,10 @@ start() {
       kafka | namenode)
         format "$name" >"$GRID_HOME/logs/$name-format.log" 2>&1 9>&- &
         format_pids+=("$! $name")
+        ;;
+      kdc)
+        format kdc
+        launch kdc
         ;;
       *) launch "$name" ;;
     esac
@@ -334,6 +355,11 @@ print_env() {
   printf 'export GRID_NAMENODE_WEB=%q\n' "http://$(host_of namenode):$NAMENODE_WEB_PORT"
   printf 'export GRID_RM_WEB=%q\n' "http://$(host_of rm):$RM_WEB_PORT"
   printf 'export GRID_NODEMANAGERS=%q\n' "$NODEMANAGERS"
+  if ((SECURED)); then
+    printf 'export GRID_SECURE=%q\n' "$SECURE"
+    printf 'export KAFKA_SSL_BOOTSTRAP_SERVERS=%q\n' "$(kafka_name):$KAFKA_SSL_PORT"
+    printf 'export KAFKA_SASL_BOOTSTRAP_SERVERS=%q\n' "$(kafka_name):$KAFKA_SASL_PORT"
+  fi
 }
 
 clean() {
@@ -390,10 +416,11 @@ foreground() {
   make_home
   load
   set_nodemanagers
+  set_secured
   daemons "$name" >/dev/null || exit $?
   prepare "$name"
   case $name in
-    kafka | namenode) format "$name" || die $EXIT_FAILED "$name: its storage could not be formatted" ;;
+    kafka | namenode | kdc) format "$name" || die $EXIT_FAILED "$name: its storage could not be formatted" ;;
   esac
   command_of "$name"
   export HADOOP_CONF_DIR=$GRID_HOME/conf YARN_CONF_DIR=$GRID_HOME/conf
@@ -403,7 +430,7 @@ foreground() {
 }
 
 GRID_HOME=${GRID_HOME:-$CHECKOUT/.grid}
-OPTION_PORTS='' OPTION_NODEMANAGERS='' OPTION_CONTAINERS=0 OPTION_JSON=0 OPTION_JARS=0 OPTION_SET=()
+OPTION_PORTS='' OPTION_NODEMANAGERS='' OPTION_CONTAINERS=0 OPTION_JSON=0 OPTION_JARS=0 OPTION_SECURE=0 OPTION_SET=()
 command=${1:-}
 (($# == 0)) || shift
 arguments=()
@@ -422,6 +449,7 @@ while (($#)); do
     --containers) OPTION_CONTAINERS=1 option='' ;;
     --json) OPTION_JSON=1 option='' ;;
     --jars) OPTION_JARS=1 option='' ;;
+    --secure) OPTION_SECURE=1 option='' ;;
     -h | --help)
       usage
       exit 0
@@ -456,7 +484,7 @@ set -- ${arguments[@]+"${arguments[@]}"}
 case $command in
   bootstrap)
     find_java
-    NODEMANAGERS=1
+    NODEMANAGERS=1 SECURED=$OPTION_SECURE SECURE=$GRID_HOME/secure
     names=$(daemons "$@") || exit $?
     for part in $(for name in $names; do part_of "$name"; done | sort -u); do
       bootstrap "$part"

@@ -261,7 +261,7 @@ grid_tests() {
   if ((RUNNING == 0)); then
     GRID_STARTED=1
     unset GRID_HOME HADOOP_CONF_DIR YARN_CONF_DIR KAFKA_BOOTSTRAP_SERVERS
-    bin/grid.sh start --dir "$WORK/grid" --ports free || return 1
+    bin/grid.sh start --secure --dir "$WORK/grid" --ports free || return 1
     eval "$(bin/grid.sh env --dir "$WORK/grid")"
   fi
   # One package at a time: they share the grid, and stop parts of it.

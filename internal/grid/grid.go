@@ -33,6 +33,11 @@ type Grid struct {
 	DefaultFS     string // hdfs://host:port (GRID_DEFAULT_FS)
 	NameNodeWeb   string // http://host:port (GRID_NAMENODE_WEB)
 	RMWeb         string // http://host:port of the ResourceManager (GRID_RM_WEB)
+
+	// With --secure: a folder, and the listeners with mutual TLS and with SASL.
+	SecureDir        string // GRID_SECURE
+	KafkaSSLAddress  string // host:port (KAFKA_SSL_BOOTSTRAP_SERVERS)
+	KafkaSASLAddress string // host:port (KAFKA_SASL_BOOTSTRAP_SERVERS)
 }
 
 // Use returns the running grid. Without parts, all of them are meant. It skips the test when the
@@ -45,7 +50,7 @@ func Use(t testing.TB, parts ...Part) *Grid {
 	}
 	g := fromEnvironment(os.Getenv)
 	if missing := g.missing(parts); missing != "" {
-		message := "this test needs the grid, and " + missing + ` is not set: bin/grid.sh start && eval "$(bin/grid.sh env)"`
+		message := "this test needs the grid, and " + missing + ` is not set: bin/grid.sh start --secure && eval "$(bin/grid.sh env)"`
 		if os.Getenv("CI") == "true" {
 			t.Fatal(message + " (with CI=true a skip is a failure)")
 		}
@@ -67,6 +72,10 @@ func fromEnvironment(getenv func(string) string) *Grid {
 		DefaultFS:     getenv("GRID_DEFAULT_FS"),
 		NameNodeWeb:   getenv("GRID_NAMENODE_WEB"),
 		RMWeb:         getenv("GRID_RM_WEB"),
+
+		SecureDir:        getenv("GRID_SECURE"),
+		KafkaSSLAddress:  getenv("KAFKA_SSL_BOOTSTRAP_SERVERS"),
+		KafkaSASLAddress: getenv("KAFKA_SASL_BOOTSTRAP_SERVERS"),
 	}
 }
 
@@ -78,6 +87,8 @@ func (g *Grid) missing(parts []Part) string {
 		switch part {
 		case Kafka:
 			needed = []variable{{"KAFKA_BOOTSTRAP_SERVERS", g.KafkaAddress}}
+		case Secure:
+			needed = []variable{{"KAFKA_BOOTSTRAP_SERVERS", g.KafkaAddress}, {"GRID_SECURE", g.SecureDir}}
 		case HDFS:
 			needed = []variable{{"HADOOP_CONF_DIR", g.HadoopConfDir}, {"GRID_NAMENODE_WEB", g.NameNodeWeb}}
 		case YARN:
@@ -99,6 +110,8 @@ var answered sync.Map
 func (g *Grid) answers(ctx context.Context, part Part) error {
 	address := g.KafkaAddress
 	switch part {
+	case Secure:
+		address = g.KafkaSASLAddress
 	case HDFS:
 		address = g.NameNodeWeb
 	case YARN:

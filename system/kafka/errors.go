@@ -1,16 +1,12 @@
 package kafka
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"heddle/config"
 	"heddle/system"
@@ -34,24 +30,31 @@ type ConnectError struct {
 	// Err is the last attempt's failure.
 	Err error
 
-	mechanism string // SASL's, if a login was tried
+	// remedy says which security setting to look at, if it is one.
+	remedy string
 }
 
 func (e *ConnectError) Error() string {
 	where := fmt.Sprintf("%s (%s, %s)", strings.Join(e.Addresses, ","), e.Key, e.Origin)
-	if e.Refused {
-		return fmt.Sprintf("system %s: Kafka at %s refused the connection: %v", e.System, where, e.Err)
-	}
-	hint := "start it, or correct the address"
-	var eof *kgo.ErrFirstReadEOF
+	var login *loginError
+	var text string
 	switch {
-	case e.mechanism != "" && errors.Is(e.Err, io.EOF):
-		hint = "the server closes the connection during the login by " + e.mechanism + ": check user, password and sasl.mechanism"
-	case errors.As(e.Err, &eof):
-		hint = "the server closes the connection at once, as one does that expects TLS or a login: see security.protocol"
+	case errors.As(e.Err, &login):
+		text = fmt.Sprintf("system %s: cannot log in to Kafka at %s: %v", e.System, where, e.Err)
+	case e.Refused:
+		text = fmt.Sprintf("system %s: Kafka at %s refused the connection: %v", e.System, where, e.Err)
+	default:
+		text = fmt.Sprintf("system %s: no Kafka answered at %s, tried for %s: %v", e.System, where, e.Tried.Round(100*time.Millisecond), e.Err)
 	}
-	return fmt.Sprintf("system %s: no Kafka answered at %s, tried for %s: %v; %s",
-		e.System, where, e.Tried.Round(100*time.Millisecond), e.Err, hint)
+	remedy := e.remedy
+	if remedy == "" && !e.Refused {
+		remedy = "start it, or correct the address"
+	}
+	if remedy != "" {
+		text += "; " + remedy
+	}
+	// A server's or a KDC's words may have ends of lines in them.
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // Unwrap gives system.ErrUnreachable and the cause.
@@ -60,26 +63,6 @@ func (e *ConnectError) Unwrap() []error { return []error{system.ErrUnreachable, 
 // ExitCode is 3: the contract's code for a service that could not be reached or
 // refused.
 func (e *ConnectError) ExitCode() int { return 3 }
-
-// refused tells failures of connecting that more tries would not heal.
-func refused(err error) bool {
-	var (
-		authority x509.UnknownAuthorityError
-		host      x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		verify    *tls.CertificateVerificationError
-		header    tls.RecordHeaderError
-		alert     tls.AlertError
-	)
-	switch {
-	case errors.Is(err, kerr.SaslAuthenticationFailed), errors.Is(err, kerr.UnsupportedSaslMechanism), errors.Is(err, kerr.IllegalSaslState),
-		errors.Is(err, kerr.ClusterAuthorizationFailed):
-		return true
-	case errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid), errors.As(err, &verify), errors.As(err, &header), errors.As(err, &alert):
-		return true
-	}
-	return false
-}
 
 // streamError gives a failure about a stream the sentinel that package system
 // has for it, and the way out where there is one.

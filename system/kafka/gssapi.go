@@ -61,9 +61,14 @@ func (g *gssapi) Name() string { return "GSSAPI" }
 func (g *gssapi) Authenticate(ctx context.Context, host string) (sasl.Session, []byte, error) {
 	c, err := g.login()
 	if err != nil {
-		return nil, nil, fmt.Errorf("Kerberos login: %w", err)
+		return nil, nil, &loginError{setting: "sasl.jaas.config", err: fmt.Errorf("Kerberos login: %w", err), passing: !lastsKerberos(err)}
 	}
-	return kerberos.Auth{Client: c, Service: g.service}.AsMechanism().Authenticate(ctx, host)
+	name, _, _ := strings.Cut(host, ":")
+	session, first, err := kerberos.Auth{Client: c, Service: g.service}.AsMechanism().Authenticate(ctx, host)
+	if err != nil {
+		return nil, nil, &loginError{setting: "sasl.kerberos.service.name", err: fmt.Errorf("Kerberos ticket for %s/%s: %w", g.service, name, err), passing: !lastsKerberos(err)}
+	}
+	return session, first, nil
 }
 
 func (g *gssapi) login() (*client.Client, error) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/url"
@@ -44,7 +45,8 @@ func oauthOf(r *settingReader, l login) (sasl.Mechanism, error) {
 	return oauth.Oauth(func(ctx context.Context) (oauth.Auth, error) {
 		t, err := token(ctx)
 		if err != nil {
-			return oauth.Auth{}, err
+			// A token's server may be back at the next try.
+			return oauth.Auth{}, &loginError{setting: "sasl.oauthbearer.token.endpoint.url", err: err, passing: !errors.Is(err, errTokenRefused) && !errors.Is(err, fs.ErrNotExist)}
 		}
 		return oauth.Auth{Token: t, Extensions: extensions}, nil
 	}), nil
@@ -97,6 +99,10 @@ func tokenSource(r *settingReader, l login) (func(context.Context) (string, erro
 	return c.token, nil
 }
 
+// errTokenRefused says that the token's server does not know the client, or not
+// its secret (RFC 6749, 5.2).
+var errTokenRefused = errors.New("clientId, clientSecret or scope are refused")
+
 // credentialsGrant asks for tokens and keeps one until shortly before its end.
 type credentialsGrant struct {
 	endpoint          *url.URL
@@ -134,6 +140,9 @@ func (g *credentialsGrant) token(ctx context.Context) (string, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
 		return "", fmt.Errorf("ask %s for a token: %w", g.endpoint.Redacted(), err)
+	}
+	if resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnauthorized {
+		return "", fmt.Errorf("ask %s for a token: %w: %s", g.endpoint.Redacted(), errTokenRefused, resp.Status)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("ask %s for a token: %s", g.endpoint.Redacted(), resp.Status)

@@ -34,6 +34,7 @@ func securitySide(c config.Config, system string, s side) side {
 type security struct {
 	protocol  string
 	mechanism string // "" without SASL
+	posture   posture
 	opts      []kgo.Opt
 	warnings  []string
 }
@@ -72,6 +73,7 @@ func securityOf(c config.Config, system string, s side) (security, error) {
 			out.warnings = append(out.warnings, r.key("security.protocol")+"=SASL_PLAINTEXT with PLAIN sends the password readably over the network; SASL_SSL does not")
 		}
 	}
+	out.posture = postureOf(r, out.mechanism)
 	return out, nil
 }
 

@@ -174,7 +174,7 @@ type link struct {
 	side   side
 	client *kgo.Client
 
-	mechanism string // SASL's, or ""
+	posture posture
 
 	mu      sync.Mutex
 	reached bool
@@ -212,7 +212,7 @@ func (s *System) connect(kind string, sd side, extra ...kgo.Opt) (*link, error) 
 	if err != nil {
 		return nil, fmt.Errorf("system %s: %w", s.name, err)
 	}
-	l := &link{s: s, side: sd, client: client, mechanism: sec.mechanism}
+	l := &link{s: s, side: sd, client: client, posture: sec.posture}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -306,7 +306,7 @@ var errTookTooLong = errors.New("took too long")
 
 func (l *link) failure(err error, tried time.Duration, refused bool) error {
 	b := l.s.sides[l.side].boot
-	e := &ConnectError{System: l.s.name, Addresses: b.servers, Key: b.key, Origin: b.origin, Tried: tried, Refused: refused, Err: err, mechanism: l.mechanism}
+	e := &ConnectError{System: l.s.name, Addresses: b.servers, Key: b.key, Origin: b.origin, Tried: tried, Refused: refused, Err: err, remedy: l.posture.remedy(err)}
 	if l.s.embedded {
 		l.s.mu.Lock()
 		if l.s.broker != nil {

@@ -22,6 +22,7 @@ fill() {
       NM) value=${2:-} ;;
       NM_HOST) value=$(host_of "$2") ;;
       NM_BIND) value=${GRID_BIND:-$(host_of "$2")} ;;
+      KAFKA_NAME) value=$(kafka_name) ;;
       KAFKA_HOST | NAMENODE_HOST | DATANODE_HOST | RM_HOST)
         value=${name%_HOST}
         value=$(host_of "${value,,}")
@@ -61,8 +62,14 @@ write_conf() {
   EXTRA=
   {
     fill kafka.properties
+    if ((SECURED)); then fill kafka-secure.properties; fi
     extra kafka.properties
   } >"$GRID_HOME/kafka.properties"
+  if ((SECURED)); then
+    mkdir -p "$SECURE"
+    fill kdc.properties >"$SECURE/kdc.properties"
+    fill krb5.conf >"$SECURE/krb5.conf"
+  fi
   for file in core-site.xml hdfs-site.xml yarn-site.xml capacity-scheduler.xml; do
     EXTRA=$(extra "$file")
     fill "$file" >"$GRID_HOME/conf/$file"

@@ -7,13 +7,20 @@ daemons() {
   local part i
   for part in "${@:-all}"; do
     case $part in
-      all) daemons kafka hdfs yarn ;;
+      all)
+        if ((SECURED)); then echo kdc; fi
+        daemons kafka hdfs yarn
+        ;;
       hdfs) printf '%s\n' namenode datanode ;;
       yarn)
         echo rm
         for ((i = 1; i <= NODEMANAGERS; i++)); do echo "nm$i"; done
         ;;
       kafka | namenode | datanode | rm) echo "$part" ;;
+      kdc)
+        ((SECURED)) || die $EXIT_USAGE "this grid has no KDC (grid.sh start --secure)"
+        echo kdc
+        ;;
       nm)
         for ((i = 1; i <= NODEMANAGERS; i++)); do echo "nm$i"; done
         ;;
@@ -23,7 +30,7 @@ daemons() {
         fi
         echo "$part"
         ;;
-      *) die $EXIT_USAGE "no part or daemon is called '$part': kafka, hdfs, yarn; namenode, datanode, rm, nm1 ..." ;;
+      *) die $EXIT_USAGE "no part or daemon is called '$part': kafka, hdfs, yarn; namenode, datanode, rm, nm1 ..., kdc" ;;
     esac
   done
 }
@@ -72,8 +79,15 @@ command_of() {
     kafka)
       # Kafka keeps the optimizing compiler: throughput is measured against it.
       COMMAND=("$JAVA" -Xmx512m "${options[@]}" -Dorg.slf4j.simpleLogger.showDateTime=true
-        -Dorg.slf4j.simpleLogger.dateTimeFormat='yyyy-MM-dd HH:mm:ss,SSS' ${GRID_KAFKA_OPTS:-}
+        -Dorg.slf4j.simpleLogger.dateTimeFormat='yyyy-MM-dd HH:mm:ss,SSS'
+        -Djava.security.krb5.conf="$SECURE/krb5.conf" ${GRID_KAFKA_OPTS:-}
         -cp "$jars/*" kafka.Kafka "$GRID_HOME/kafka.properties")
+      return
+      ;;
+    kdc)
+      COMMAND=("$JAVA" -Xmx128m "${options[@]}" "${hadoop[@]}" --add-exports java.security.jgss/sun.security.krb5=ALL-UNNAMED
+        -cp "$conf:$jars/*" org.apache.hadoop.minikdc.MiniKdc
+        "$SECURE/kdc" "$SECURE/kdc.properties" "$SECURE/grid.keytab" "kafka/$(kafka_name)" "${KDC_CLIENTS[@]}")
       return
       ;;
     namenode) main=(-Xmx256m org.apache.hadoop.hdfs.server.namenode.NameNode) ;;
@@ -104,16 +118,26 @@ launch() {
   printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$GRID_HOME/pids/$name"
 }
 
-# format kafka|namenode: makes its storage when there is none.
+# format kafka|namenode|kdc: makes its storage when there is none, and whatever else it needs first.
 format() {
   local jars
   jars=$(jar_dir "$(part_of "$1")")
   cd "$GRID_HOME" || return 1
   case $1 in
+    kdc)
+      # At every start it makes new keys; the keytab says that it is done.
+      rm -f "$SECURE/grid.keytab"
+      mkdir -p "$SECURE/kdc"
+      ;;
     kafka)
-      [[ ! -f $GRID_HOME/kafka/meta.properties ]] || return 0
-      "$JAVA" -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$jars/*" \
-        kafka.tools.StorageTool format -t aGVkZGxlLWdyaWQtMDAwMA -c "$GRID_HOME/kafka.properties"
+      if ((SECURED)); then make_certificates || return 1; fi
+      # The SCRAM users are made even without --secure, which may come later.
+      [[ -f $GRID_HOME/kafka/meta.properties ]] ||
+        "$JAVA" -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$jars/*" \
+          kafka.tools.StorageTool format -t aGVkZGxlLWdyaWQtMDAwMA -c "$GRID_HOME/kafka.properties" \
+          --add-scram "SCRAM-SHA-256=[name=alice,password=$ALICE]" --add-scram "SCRAM-SHA-512=[name=alice,password=$ALICE]" || return 1
+      # The broker logs in when it starts.
+      if ((SECURED)); then await_kdc; fi
       ;;
     namenode)
       [[ ! -f $GRID_HOME/hdfs/name/current/VERSION ]] || return 0

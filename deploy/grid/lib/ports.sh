@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2015,SC2016,SC2034,SC2086,SC2153,SC2174,SC2206
 # Ports and addresses of one grid. Sourced by bin/grid.sh.
 
-# Name, default, and whose it is. The defaults are those of Kafka and Hadoop.
+# Name, default, and whose it is; "secured": only with --secure. The defaults are those of Kafka and Hadoop.
 PORTS='
 KAFKA_PORT 9092 kafka
 KAFKA_CONTROLLER_PORT 9093 kafka
@@ -19,8 +19,11 @@ NM_LOCALIZER_PORT 8040 nm
 NM_PORT 8041 nm
 NM_WEB_PORT 8042 nm
 NM_COLLECTOR_PORT 8048 nm
+KAFKA_SSL_PORT 9094 kafka secured
+KAFKA_SASL_PORT 9095 kafka secured
+KDC_PORT 8888 kdc secured
 '
-PORT_BLOCK=16 # ports of one grid
+PORT_BLOCK=32 # ports of one grid
 RESERVATIONS=${TMPDIR:-/tmp}/heddle-grid-ports
 
 # host_of DAEMON: the address it has. The NodeManagers have one each, so that YARN takes them for
@@ -28,6 +31,7 @@ RESERVATIONS=${TMPDIR:-/tmp}/heddle-grid-ports
 host_of() {
   case $1 in
     kafka) printf %s "${GRID_KAFKA_HOST:-127.0.0.1}" ;;
+    kdc) printf %s 127.0.0.1 ;;
     namenode) printf %s "${GRID_NAMENODE_HOST:-127.0.0.1}" ;;
     datanode) printf %s "${GRID_DATANODE_HOST:-127.0.0.1}" ;;
     rm) printf %s "${GRID_RM_HOST:-127.0.0.1}" ;;
@@ -166,8 +170,9 @@ load_ports() {
 
 # ports_of DAEMON: "NAME PORT" of each of its ports.
 ports_of() {
-  local name default owner
-  while read -r name default owner; do
+  local name default owner when
+  while read -r name default owner when; do
+    if [[ $when == secured ]] && ((SECURED == 0)); then continue; fi
     if [[ -n $name && $owner == "${1%%[0-9]*}" ]]; then echo "$name ${!name}"; fi
   done <<<"$PORTS"
 }

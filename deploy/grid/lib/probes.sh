@@ -38,6 +38,13 @@ ready() {
       WHY="no answer to a metadata request on $host:$KAFKA_PORT"
       count=$(kafka_brokers "$host" "$KAFKA_PORT") && ((count >= 1))
       ;;
+    kdc)
+      # The keytab is the last thing that it writes.
+      WHY="no keytab yet"
+      [[ -s $SECURE/grid.keytab ]] || return 1
+      WHY="not listening on $host:$KDC_PORT"
+      (exec 3<>"/dev/tcp/$host/$KDC_PORT") 2>/dev/null
+      ;;
     namenode)
       WHY="no answer on $host:$NAMENODE_WEB_PORT"
       body=$(http_get "$host" "$NAMENODE_WEB_PORT" '/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState') || return 1
