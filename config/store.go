@@ -43,13 +43,13 @@ var (
 		def: "systems.<system>.default.stream.max.message.bytes, else 1000012",
 	})
 	StoreMaxMessageSize = declare(sectionStore, "stores.<store...>.changelog.max.message.size.bytes", byteCount(1), 1048576, spec{
-		doc: "Above this a record counts as large.",
+		doc: "A value of more bytes counts as large; see stores.<store...>.disallow.large.messages and .drop.large.messages. Whatever they say, a record that is larger than the changelog's topic or the producer takes is refused before anything is written.",
 	})
 	StoreDisallowLarge = declare(sectionStore, "stores.<store...>.disallow.large.messages", boolean, false, spec{
-		doc: "Large records are an error before they are written.", status: NotYet,
+		doc: "A large value is an error of Put, and changes nothing.",
 	})
 	StoreDropLarge = declare(sectionStore, "stores.<store...>.drop.large.messages", boolean, false, spec{
-		doc: "Large records are dropped and counted.", status: NotYet,
+		doc: "A large value, or one that the changelog would not take, is passed over and counted; the key keeps its old value. With disallow.large.messages it is an error all the same.",
 	})
 	StoreCacheEntries = declare(sectionStore, "stores.<store...>.object.cache.size", integer(0), 1000, spec{
 		doc: "Entries of a task's cache of objects for the store; 0: none.",

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"fmt"
 
 	"heddle/storage/engine"
@@ -45,4 +46,18 @@ func (l logged) Apply(batch []engine.Write, mark []byte) error {
 		}
 	}
 	return l.Engine.Apply(batch, mark)
+}
+
+// findLimit asks how large a record of the changelog may be.
+func (st *opened) findLimit(ctx context.Context) error {
+	out, ok := st.log.out.(system.Limited)
+	if !ok {
+		return nil
+	}
+	limit, err := out.RecordLimit(ctx, st.log.stream.Stream)
+	if err != nil {
+		return fmt.Errorf("changelog %s: how large a record may be: %w", st.log.stream, err)
+	}
+	st.sizes.bound(limit)
+	return nil
 }

@@ -5,11 +5,14 @@
 // A store is made of layers, each in a file of its own, from the task
 // downwards:
 //
-//	store.go      what the task sees: keys and values typed by serdes
-//	cache.go      a cache of values, and the list of changed keys: one write
-//	              per key and flush goes further down
+//	store.go      what the task sees: keys and values typed by serdes; with it
+//	              ranges.go, batch.go and snapshot.go
+//	large.go      which records are too large to be written
+//	cached.go     a cache of values (cache.go), and the list of changed keys: one
+//	              write per key and flush goes further down
 //	changelog.go  each write becomes a record of the changelog topic
-//	engine/       what holds the bytes in order: engine/memory
+//	pending.go    what was written since the last commit
+//	engine/       what holds the bytes of the committed state in order
 //
 // A Set is all the stores of one task. Its life is Open, Restore, then for
 // each commit Flush, the outbox's Flush and Positions, and Close. What of the

@@ -9,11 +9,11 @@ import (
 // counts are kept by the task's goroutine and published at each flush, so that
 // a call costs no more than an addition.
 type counts struct {
-	gets, puts, deletes, ranges, alls, flushes int64 // by the task
-	hits                                       int64 // answered by the cache
-	batches, batched                           int64 // writes of the cache, and their keys
-	engineGets, enginePuts, engineDeletes      int64
-	bytesRead, bytesWritten                    int64
+	gets, puts, deletes, ranges, alls, flushes, snapshots int64 // by the task
+	hits                                                  int64 // answered by the cache
+	batches, batched                                      int64 // writes of the cache, and their keys
+	engineGets, enginePuts, engineDeletes                 int64
+	bytesRead, bytesWritten                               int64
 }
 
 // Samza's groups.
@@ -21,6 +21,7 @@ const (
 	groupEngine = "org.apache.samza.storage.kv.KeyValueStorageEngineMetrics"
 	groupBytes  = "org.apache.samza.storage.kv.KeyValueStoreMetrics"
 	groupLogged = "org.apache.samza.storage.kv.LoggedStoreMetrics"
+	groupLarge  = "org.apache.samza.storage.kv.LargeMessageSafeStoreMetrics"
 	groupCached = "org.apache.samza.storage.kv.CachedStoreMetrics"
 )
 
@@ -36,7 +37,7 @@ type storeMetrics struct {
 
 type published struct {
 	counter task.Counter
-	value   func(*counts) int64
+	value   func(*store) int64
 	last    int64
 }
 
@@ -52,30 +53,34 @@ func newStoreMetrics(r task.Metrics, spec Spec) *storeMetrics {
 		restoredBytes: r.Counter(groupEngine, name("restored-bytes")),
 		trimmed:       r.Counter(groupEngine, name("trimmed-messages")),
 	}
-	add := func(group, n string, value func(*counts) int64) {
+	add := func(group, n string, value func(*store) int64) {
 		m.counters = append(m.counters, published{counter: r.Counter(group, name(n)), value: value})
 	}
-	add(groupEngine, "gets", func(c *counts) int64 { return c.gets })
-	add(groupEngine, "puts", func(c *counts) int64 { return c.puts })
-	add(groupEngine, "deletes", func(c *counts) int64 { return c.deletes })
-	add(groupEngine, "ranges", func(c *counts) int64 { return c.ranges })
-	add(groupEngine, "alls", func(c *counts) int64 { return c.alls })
-	add(groupEngine, "flushes", func(c *counts) int64 { return c.flushes })
-	add(groupBytes, "gets", func(c *counts) int64 { return c.engineGets })
-	add(groupBytes, "puts", func(c *counts) int64 { return c.enginePuts })
-	add(groupBytes, "deletes", func(c *counts) int64 { return c.engineDeletes })
-	add(groupBytes, "bytes-read", func(c *counts) int64 { return c.bytesRead })
-	add(groupBytes, "bytes-written", func(c *counts) int64 { return c.bytesWritten })
+	add(groupEngine, "gets", func(s *store) int64 { return s.count.gets })
+	add(groupEngine, "puts", func(s *store) int64 { return s.count.puts })
+	add(groupEngine, "deletes", func(s *store) int64 { return s.count.deletes })
+	add(groupEngine, "ranges", func(s *store) int64 { return s.count.ranges })
+	add(groupEngine, "alls", func(s *store) int64 { return s.count.alls })
+	add(groupEngine, "snapshots", func(s *store) int64 { return s.count.snapshots })
+	add(groupEngine, "flushes", func(s *store) int64 { return s.count.flushes })
+	add(groupBytes, "gets", func(s *store) int64 { return s.count.engineGets })
+	add(groupBytes, "puts", func(s *store) int64 { return s.count.enginePuts })
+	add(groupBytes, "deletes", func(s *store) int64 { return s.count.engineDeletes })
+	add(groupBytes, "bytes-read", func(s *store) int64 { return s.count.bytesRead })
+	add(groupBytes, "bytes-written", func(s *store) int64 { return s.count.bytesWritten })
 	if spec.Logged() {
-		add(groupLogged, "puts", func(c *counts) int64 { return c.enginePuts })
-		add(groupLogged, "deletes", func(c *counts) int64 { return c.engineDeletes })
+		add(groupLogged, "puts", func(s *store) int64 { return s.count.enginePuts })
+		add(groupLogged, "deletes", func(s *store) int64 { return s.count.engineDeletes })
+	}
+	if spec.DropLarge {
+		add(groupLarge, "ignored-large-messages", func(s *store) int64 { return s.sizes.dropped })
 	}
 	if spec.CacheEntries != 0 {
-		add(groupCached, "gets", func(c *counts) int64 { return c.gets })
-		add(groupCached, "puts", func(c *counts) int64 { return c.puts })
-		add(groupCached, "deletes", func(c *counts) int64 { return c.deletes })
-		add(groupCached, "cache-hits", func(c *counts) int64 { return c.hits })
-		add(groupCached, "flushes", func(c *counts) int64 { return c.flushes })
+		add(groupCached, "gets", func(s *store) int64 { return s.count.gets })
+		add(groupCached, "puts", func(s *store) int64 { return s.count.puts })
+		add(groupCached, "deletes", func(s *store) int64 { return s.count.deletes })
+		add(groupCached, "cache-hits", func(s *store) int64 { return s.count.hits })
+		add(groupCached, "flushes", func(s *store) int64 { return s.count.flushes })
 		m.entries = r.Gauge(groupCached, name("cache-size"))
 		m.dirty = r.Gauge(groupCached, name("dirty-count"))
 		m.putAllDirtyEntriesPerBatch = r.Gauge(groupCached, name("put-all-dirty-entries-batch-size"))
@@ -92,7 +97,7 @@ func (st *opened) publish(flush time.Duration) {
 	m.flush.Observe(flush)
 	for i := range m.counters {
 		c := &m.counters[i]
-		if v := c.value(&st.count); v != c.last {
+		if v := c.value(st.store); v != c.last {
 			c.counter.Add(v - c.last)
 			c.last = v
 		}

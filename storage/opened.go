@@ -91,6 +91,7 @@ func open(spec Spec, o Options, outboxes map[string]system.Outbox) (_ *opened, e
 	if st.cache != nil && o.testObjects > 0 {
 		st.cache.maxBytes = o.testObjects
 	}
+	st.sizes = newSizeRule(spec, st.logger)
 	st.metrics = newStoreMetrics(o.Metrics, spec)
 	return st, nil
 }

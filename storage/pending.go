@@ -136,13 +136,42 @@ func (p *pending) Range(from, to string) engine.Iterator {
 	if len(p.writes) == 0 {
 		return under
 	}
+	return merge(under, p.copy(), from, to)
+}
+
+// copy is what is pending, in order, and does not change any more.
+func (p *pending) copy() *btree.Map[string, []byte] {
 	if p.ordered == nil {
 		p.ordered = &btree.Map[string, []byte]{}
 		for _, w := range p.writes {
 			p.ordered.Set(w.Key, w.Value)
 		}
 	}
-	m := &merged{under: under, over: p.ordered.Copy().Iter(), to: to}
+	return p.ordered.Copy()
+}
+
+// Snapshot is engine.Engine's.
+func (p *pending) Snapshot() engine.Snapshot {
+	under := p.Engine.Snapshot()
+	if len(p.writes) == 0 {
+		return under
+	}
+	return pendingSnapshot{under, p.copy()}
+}
+
+type pendingSnapshot struct {
+	engine.Snapshot
+	over *btree.Map[string, []byte]
+}
+
+// Range is engine.Snapshot's.
+func (s pendingSnapshot) Range(from, to string) engine.Iterator {
+	return merge(s.Snapshot.Range(from, to), s.over, from, to)
+}
+
+// merge walks over under with what lies over it.
+func merge(under engine.Iterator, over *btree.Map[string, []byte], from, to string) engine.Iterator {
+	m := &merged{under: under, over: over.Iter(), to: to}
 	m.overOK = m.overAt(m.over.Seek(from))
 	if !m.overOK {
 		return under

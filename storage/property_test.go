@@ -12,6 +12,7 @@ import (
 	"heddle/storage/engine"
 	"heddle/system"
 	"heddle/system/memory"
+	"heddle/task"
 )
 
 // TestCrashes drives a store with random operations, commits that are cut off
@@ -109,6 +110,45 @@ func TestCrashes(t *testing.T) {
 					return
 				}
 				delete(current, k)
+			},
+			"put all": func(t *rapid.T) {
+				s := r.store(t, "counts")
+				// A snapshot must not see it.
+				before, err := s.Snapshot(nil, nil)
+				if err != nil {
+					restart()
+					return
+				}
+				defer func() { _ = before.Close() }()
+				seen := maps.Clone(current)
+				var all []task.Entry
+				after := maps.Clone(current)
+				for range rapid.IntRange(0, 4).Draw(t, "entries") {
+					k, n := key.Draw(t, "key"), rapid.Int64Range(-30, 100).Draw(t, "value")
+					if n < 0 {
+						all = append(all, task.Entry{Key: k})
+						delete(after, k)
+						continue
+					}
+					v, shown := value(n)
+					all = append(all, task.Entry{Key: k, Value: v})
+					after[k] = shown
+				}
+				if err := s.PutAll(all); err != nil {
+					restart()
+					return
+				}
+				current = after
+				got := map[string]string{}
+				for e := range before.Entries() {
+					if e.Err != nil {
+						t.Fatalf("snapshot: %v", e.Err)
+					}
+					got[fmt.Sprint(e.Key)] = fmt.Sprint(e.Value)
+				}
+				if !maps.Equal(got, seen) {
+					t.Fatalf("the snapshot holds %v, the model held %v", got, seen)
+				}
 			},
 			"get": func(t *rapid.T) {
 				k := key.Draw(t, "key")

@@ -93,6 +93,9 @@ func (s *Set) Restore(ctx context.Context, systems map[string]system.System, tar
 		if t, ok := targets[st.spec.Name]; ok {
 			target = &t
 		}
+		if err := st.findLimit(ctx); err != nil {
+			return fmt.Errorf("store %q of task %q: %w", st.spec.Name, s.o.TaskName, err)
+		}
 		if err := s.restore(ctx, st, systems[st.spec.Changelog.System], ends, target, progress); err != nil {
 			return fmt.Errorf("restore store %q of task %q from the %v: %w", st.spec.Name, s.o.TaskName, st.log, err)
 		}

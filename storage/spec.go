@@ -47,6 +47,12 @@ type Spec struct {
 	// CleanAtStart drops local state at each start
 	// (stores.NAME.clean.on.container.start).
 	CleanAtStart bool
+	// MaxMessageSize is the size in bytes above which a value is large
+	// (stores.NAME.changelog.max.message.size.bytes); DisallowLarge refuses large
+	// ones (stores.NAME.disallow.large.messages), DropLarge passes them over
+	// (stores.NAME.drop.large.messages).
+	MaxMessageSize           int64
+	DisallowLarge, DropLarge bool
 	// Topic holds the settings with which the changelog's topic is made, under
 	// Kafka's names.
 	Topic map[string]string
@@ -88,6 +94,7 @@ func Specs(c config.Config) ([]Spec, error) {
 			CacheEntries: s.CacheEntries, WriteBatch: s.WriteBatch,
 			CacheBytes: s.CacheBytes, WriteBufferBytes: s.WriteBufferBytes,
 			Compression: s.Compression, BlockBytes: int(s.BlockBytes), WAL: s.WAL, CleanAtStart: s.CleanAtStart,
+			MaxMessageSize: s.MaxMessageSize, DisallowLarge: s.DisallowLarge, DropLarge: s.DropLarge,
 			Topic: s.Topic,
 			Policy: Policy{
 				ExactlyOnce:      config.ExactlyOnce(c),

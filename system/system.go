@@ -154,6 +154,21 @@ type Outbox interface {
 	Close() error
 }
 
+// Limited is an Outbox that knows how large a record may be before it is sent.
+type Limited interface {
+	// RecordLimit is the limit of one stream. Any goroutine may ask; the system
+	// is asked once for each stream.
+	RecordLimit(ctx context.Context, stream string) (RecordLimit, error)
+}
+
+// RecordLimit is what a system takes for the key and the value of one record.
+type RecordLimit struct {
+	// Bytes of both together; 0: it is not known.
+	Bytes int64
+	// Why names the setting that says so, and its value.
+	Why string
+}
+
 // Admin asks about streams and makes them.
 type Admin interface {
 	// Describe gives the streams that exist among those named; all but the

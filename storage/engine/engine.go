@@ -17,6 +17,8 @@ type Engine interface {
 	// Range iterates over the keys in [from, to) as they are now; a to that is
 	// empty stands for the end. What is applied later is not seen.
 	Range(from, to string) Iterator
+	// Snapshot is the engine as it is now. What is applied later is not seen.
+	Snapshot() Snapshot
 	// Close gives up everything. An engine on disk keeps, for the next time it
 	// is opened, what it held; one in memory nothing.
 	Close() error
@@ -58,6 +60,18 @@ type Load interface {
 type Write struct {
 	Key   string
 	Value []byte
+	// At is when the task wrote it, in ms since the Unix epoch, for layers above
+	// the engine; engines do not look at it. 0: they do not need to know.
+	At int64
+}
+
+// Snapshot is an engine as it was at one moment, for any goroutine. After the
+// engine is closed its ranges fail.
+type Snapshot interface {
+	// Range is Engine's.
+	Range(from, to string) Iterator
+	// Close gives it up; iterators that are open go on.
+	Close() error
 }
 
 // Iterator walks over the entries of a range:

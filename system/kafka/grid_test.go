@@ -404,3 +404,43 @@ func BenchmarkGridPassThrough(b *testing.B) {
 		})
 	})
 }
+
+// TestGridRecordLimit: what a topic takes decides how large batches become and
+// which records are refused, on a real Kafka.
+func TestGridRecordLimit(t *testing.T) {
+	g := grid.Use(t, grid.Kafka)
+	s := gridSystem(t, g, map[string]string{"producer.linger.ms": "500"})
+	a, _ := s.Admin()
+	topic := fmt.Sprintf("limit-%d", time.Now().UnixNano())
+	if err := a.Create(testContext(t), system.StreamSpec{Name: topic, Partitions: 1, ReplicationFactor: 1,
+		Settings: map[string]string{"max.message.bytes": "20000"}}); err != nil {
+		t.Fatal(err)
+	}
+	o := outboxOf(t, s)
+	const n = 5000
+	for i := range n {
+		if err := o.Send(system.Record{Stream: topic, Key: fmt.Append(nil, i), Value: make([]byte, 100)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := o.Flush(testContext(t)); err != nil {
+		t.Fatalf("many small records: %v", err)
+	}
+	limit, err := o.(system.Limited).RecordLimit(testContext(t), topic)
+	if err != nil || limit.Bytes != 20000-recordFrame {
+		t.Fatalf("limit %+v, %v", limit, err)
+	}
+	if err := o.Send(system.Record{Stream: topic, Value: make([]byte, limit.Bytes)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Flush(testContext(t)); err != nil {
+		t.Fatalf("a record of the limit: %v", err)
+	}
+	if err := o.Send(system.Record{Stream: topic, Value: make([]byte, limit.Bytes+1)}); err == nil || !strings.Contains(err.Error(), limit.Why) {
+		t.Errorf("a record beyond the limit: %v", err)
+	}
+	ends, err := a.Offsets(testContext(t), topic)
+	if err != nil || ends[0].Next != n+1 {
+		t.Errorf("%v records are stored, want %d; %v", ends, n+1, err)
+	}
+}

@@ -23,7 +23,6 @@ type outbox struct {
 	p       *producer
 	name    string
 	promise func(*kgo.Record, error) // delivered, bound once
-	limit   int                      // largest sum of key, value and headers
 
 	// The writer's own.
 	slab   *slab
@@ -49,6 +48,7 @@ type outbox struct {
 // 1; 0 is none.
 type acks struct {
 	topic  string
+	limit  int // largest sum of a record's key, value and headers
 	newest []atomic.Int64
 	mu     sync.Mutex
 	more   map[int32]int64 // of partitions that were added since
@@ -71,8 +71,6 @@ var slabs = sync.Pool{New: func() any { return &slab{Context: context.Background
 
 func newOutbox(p *producer, name string) *outbox {
 	o := &outbox{p: p, name: name, wake: make(chan struct{}, 1), acked: map[string]*acks{}}
-	// What a batch of one record needs around it.
-	o.limit = int(p.set.maxRecordBytes) - 128
 	o.promise = o.delivered
 	return o
 }
@@ -102,9 +100,8 @@ func (o *outbox) Send(r system.Record) error {
 	for i := range r.Headers {
 		size += len(r.Headers[i].Key) + len(r.Headers[i].Value)
 	}
-	if size > o.limit {
-		return o.fail(r.Stream, fmt.Errorf("a record of %d bytes is too large: the limit is %d; raise %s, and the topic's max.message.bytes (Kafka's default 1048588) with it",
-			size, o.limit, settingKey(o.p.s.name, producerSide, "max.request.size")))
+	if size > a.limit {
+		return o.fail(r.Stream, tooLarge(size, o.p.limits.record(r.Stream)))
 	}
 
 	rec := o.next()
@@ -160,7 +157,7 @@ func (o *outbox) topic(name string) (*acks, error) {
 	if err != nil {
 		return nil, err
 	}
-	a = &acks{topic: name, newest: make([]atomic.Int64, n)}
+	a = &acks{topic: name, limit: int(o.p.limits.record(name).Bytes), newest: make([]atomic.Int64, n)}
 	o.mu.Lock()
 	o.acked[name] = a
 	o.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -221,14 +222,55 @@ func TestTooLarge(t *testing.T) {
 			t.Errorf("Flush: %v", again)
 		}
 	})
-	t.Run("for the topic", func(t *testing.T) {
-		s := newSystem(t, fake(t), nil)
+	topicOf5000 := func(t *testing.T, settings map[string]string) *outbox {
+		s := newSystem(t, fake(t), settings)
 		a, _ := s.Admin()
 		if err := a.Create(testContext(t), system.StreamSpec{Name: "out", Partitions: 1, Settings: map[string]string{"max.message.bytes": "5000"}}); err != nil {
 			t.Fatal(err)
 		}
-		o := outboxOf(t, s)
+		return outboxOf(t, s).(*outbox)
+	}
+	t.Run("for the topic", func(t *testing.T) {
+		o := topicOf5000(t, nil)
+		limit, err := o.RecordLimit(testContext(t), "out")
+		if err != nil || limit.Bytes != 5000-recordFrame || limit.Why != "max.message.bytes of the topic out is 5000" {
+			t.Fatalf("limit %+v, %v", limit, err)
+		}
+		if err := o.Send(system.Record{Stream: "out", Value: make([]byte, limit.Bytes)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Flush(testContext(t)); err != nil {
+			t.Fatal(err)
+		}
+		err = o.Send(system.Record{Stream: "out", Value: make([]byte, limit.Bytes+1)})
+		if err == nil || !strings.Contains(err.Error(), "4873 bytes") || !strings.Contains(err.Error(), limit.Why) {
+			t.Errorf("Send: %v", err)
+		}
+	})
+	t.Run("many together", func(t *testing.T) {
+		o := topicOf5000(t, map[string]string{"producer.linger.ms": "1000"})
+		for range 1000 {
+			if err := o.Send(system.Record{Stream: "out", Value: make([]byte, 100)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := o.Flush(testContext(t)); err != nil {
+			t.Errorf("a batch was filled beyond what the topic takes: %v", err)
+		}
+	})
+	t.Run("compressed", func(t *testing.T) {
+		o := topicOf5000(t, map[string]string{"producer.compression.type": "zstd"})
 		if err := o.Send(system.Record{Stream: "out", Value: make([]byte, 8000)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Flush(testContext(t)); err != nil {
+			t.Errorf("8000 bytes that become less than 5000: %v", err)
+		}
+		noise := make([]byte, 8000)
+		for i := range noise {
+			noise[i] = byte(rand.Uint32())
+		}
+		if err := o.Send(system.Record{Stream: "out", Value: noise}); err != nil {
 			t.Fatal(err)
 		}
 		err := o.Flush(testContext(t))

@@ -20,6 +20,8 @@ type producer struct {
 	s    *System
 	link *link
 	set  settings
+	// limits are of records and batches, by topic.
+	limits *recordLimits
 
 	mu     sync.RWMutex
 	topics map[string]int32 // partitions
@@ -43,13 +45,14 @@ func (s *System) Producer() (system.Producer, error) {
 		return &producerHandle{p: p}, nil
 	}
 	set := s.sides[producerSide].settings
-	l, err := s.connect("producer", producerSide, kgo.RecordPartitioner(chooser{set.stickyBytes}), kgo.ProducerOnDataLossDetected(func(topic string, partition int32) {
+	limits := newLimits(s.name, set)
+	l, err := s.connect("producer", producerSide, kgo.RecordPartitioner(chooser{set.stickyBytes}), kgo.ProducerBatchMaxBytesFn(limits.batch), kgo.ProducerOnDataLossDetected(func(topic string, partition int32) {
 		s.log.Warn("Kafka lost records that it had acknowledged (an unclean choice of a leader?)", "topic", topic, "partition", partition)
 	}))
 	if err != nil {
 		return nil, err
 	}
-	p = &producer{s: s, link: l, set: set, topics: map[string]int32{}}
+	p = &producer{s: s, link: l, set: set, limits: limits, topics: map[string]int32{}}
 	ended, end := context.WithCancel(context.Background())
 	end()
 	p.stopped = ended
@@ -118,6 +121,10 @@ func (p *producer) partitions(ctx context.Context, topic string) (int32, error) 
 	n, err := p.lookUp(ctx, topic)
 	if err != nil {
 		return 0, fmt.Errorf("system %s: stream %s: %w", p.s.name, topic, streamError(err))
+	}
+	// Before the first record: the client asks for the limit only once.
+	if err := p.limits.learn(ctx, p.s, topic); err != nil {
+		return 0, fmt.Errorf("system %s: stream %s: how large a record may be: %w", p.s.name, topic, streamError(err))
 	}
 	p.mu.Lock()
 	p.topics[topic] = n

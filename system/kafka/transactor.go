@@ -81,7 +81,7 @@ func (s *System) transactor() (*transactor, error) {
 		}
 		t.links = append(t.links, l)
 	}
-	t.p = &producer{s: s, link: t.links[0], set: set, topics: map[string]int32{}}
+	t.p = &producer{s: s, link: t.links[0], set: set, limits: newLimits(s.name, set), topics: map[string]int32{}}
 	s.txn = t
 	return t, nil
 }

@@ -34,7 +34,6 @@ type txnOutbox struct {
 	timeout time.Duration
 	pid     int64
 	epoch   int16
-	limit   int // largest sum of key, value and headers
 	ctx     context.Context
 	end     context.CancelFunc
 
@@ -61,6 +60,7 @@ type txnOutbox struct {
 // txnTopic is one topic, as the writer sees it.
 type txnTopic struct {
 	name   string
+	limit  int // largest sum of key, value and headers
 	parts  []txnPart
 	sticky int // partition of keyless records; -1: none yet
 	used   int // bytes that went there
@@ -85,7 +85,7 @@ type txnPart struct {
 }
 
 func newTxnOutbox(t *transactor, l *link, o system.TransactionOptions) *txnOutbox {
-	b := &txnOutbox{t: t, link: l, id: o.ID, name: o.Name, timeout: o.Timeout, limit: int(t.p.set.maxRecordBytes) - 128,
+	b := &txnOutbox{t: t, link: l, id: o.ID, name: o.Name, timeout: o.Timeout,
 		wake: make(chan struct{}, 1), now: time.Now}
 	b.ctx, b.end = context.WithCancel(t.s.ctx)
 	return b
@@ -113,9 +113,8 @@ func (o *txnOutbox) Send(r system.Record) error {
 	for i := range r.Headers {
 		size += len(r.Headers[i].Key) + len(r.Headers[i].Value)
 	}
-	if size > o.limit {
-		return o.fail("send to stream "+r.Stream, fmt.Errorf("a record of %d bytes is too large: the limit is %d; raise %s, and the topic's max.message.bytes (Kafka's default 1048588) with it",
-			size, o.limit, settingKey(o.t.s.name, producerSide, "max.request.size")))
+	if size > t.limit {
+		return o.fail("send to stream "+r.Stream, tooLarge(size, o.t.p.limits.record(r.Stream)))
 	}
 	p, err := t.choose(&r, size, o.t.p.set.stickyBytes)
 	if err != nil {
@@ -187,7 +186,7 @@ func (o *txnOutbox) topic(name string) (*txnTopic, error) {
 	if n <= 0 {
 		return nil, fmt.Errorf("it has no partitions")
 	}
-	t := &txnTopic{name: name, parts: make([]txnPart, n), sticky: -1}
+	t := &txnTopic{name: name, limit: int(o.t.p.limits.record(name).Bytes), parts: make([]txnPart, n), sticky: -1}
 	for i := range t.parts {
 		t.parts[i] = txnPart{topic: t, partition: int32(i), leader: -1}
 	}

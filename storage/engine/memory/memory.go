@@ -62,6 +62,20 @@ func (m *Engine) Range(from, to string) engine.Iterator {
 	return &iterator{it: m.tree.Copy().Iter(), from: from, to: to}
 }
 
+// Snapshot is engine.Engine's.
+func (m *Engine) Snapshot() engine.Snapshot { return &snapshot{m.tree.Copy()} }
+
+// snapshot is a copy of the tree that shares its nodes and is only read.
+type snapshot struct{ tree *btree.Map[string, string] }
+
+// Range is engine.Snapshot's.
+func (s *snapshot) Range(from, to string) engine.Iterator {
+	return &iterator{it: s.tree.Iter(), from: from, to: to}
+}
+
+// Close is engine.Snapshot's.
+func (s *snapshot) Close() error { return nil }
+
 // Close is engine.Engine's.
 func (m *Engine) Close() error {
 	m.tree.Clear()

@@ -56,6 +56,7 @@ type Engine struct {
 	iterators sync.WaitGroup
 	open      atomic.Int64
 	gone      atomic.Bool
+	snapshots snapshots
 }
 
 var _ engine.OnDisk = (*Engine)(nil)
@@ -263,6 +264,7 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	e.gone.Store(true)
+	e.snapshots.release()
 	done := make(chan struct{})
 	go func() {
 		e.iterators.Wait()

@@ -14,6 +14,10 @@ func (e *Engine) Range(from, to string) engine.Iterator {
 	if e.closed {
 		return &iterator{err: e.fail("reading", errClosed)}
 	}
+	return e.iterate(e.db, from, to)
+}
+
+func (e *Engine) iterate(r pebble.Reader, from, to string) engine.Iterator {
 	bounds := make([]byte, 0, len(from)+len(to)+2)
 	bounds = append(append(bounds, userByte), from...)
 	n := len(bounds)
@@ -25,7 +29,7 @@ func (e *Engine) Range(from, to string) engine.Iterator {
 	if to != "" && from >= to {
 		return &iterator{}
 	}
-	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: bounds[:n:n], UpperBound: bounds[n:]})
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: bounds[:n:n], UpperBound: bounds[n:]})
 	if err != nil {
 		return &iterator{err: e.fail("reading", err)}
 	}
