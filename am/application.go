@@ -59,6 +59,9 @@ type Application struct {
 // the machine replaces it only after Plan.Silence, which is longer by what a
 // graceful stop may take.
 const (
+	// quietReports is how many reports may be missing before the container's node
+	// is asked: a busy container may be late with one.
+	quietReports = 5
 	// startSilence leaves time to bring the package to a node.
 	startSilence = 10 * time.Minute
 	// stopMargin is added to task.shutdown.ms for the final commit and exit.
@@ -162,6 +165,7 @@ func PlanOf(c config.Config, m jobmodel.JobModel) Plan {
 		RequestTimeout: config.ContainerRequestTimeout.Of(c),
 		LastRetryDelay: lastRetryDelay(c),
 		Silence:        coordinator.GiveUpAfter + shutdown + stopMargin,
+		Quiet:          quietReports * coordinator.ReportEvery(len(m.ContainerIDs())),
 		StartSilence:   startSilence,
 		StopTimeout:    shutdown + stopMargin,
 	}

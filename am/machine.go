@@ -27,7 +27,11 @@ type Plan struct {
 	// replaced. It has to be longer than the time after which such a process
 	// stops itself, or two would run at once. 0 switches the rule off.
 	Silence time.Duration
-	// StartSilence is the same for a process that was launched and has not been
+	// Quiet is how long a running process may go unheard of before its node is
+	// asked how it is, and again after as long: a process whose end the broken link
+	// did not tell is replaced as soon as the node has seen it. 0 switches it off.
+	Quiet time.Duration
+	// StartSilence is Silence for a process that was launched and has not been
 	// heard of yet (its package may still be on its way to the node).
 	StartSilence time.Duration
 	// StopTimeout is how long a graceful end may take before what still runs is
@@ -73,6 +77,7 @@ type Processor struct {
 	asked     time.Time // when the request was made
 	due       time.Time // when the request is to be made; zero if it was
 	heard     time.Time
+	looked    time.Time // when the node of a quiet process was asked last
 	everHeard bool
 	exit      Exit // while Leaving
 	usage     bool
@@ -497,6 +502,11 @@ func (m *Machine) tick(now time.Time) []Action {
 				if m.stopping {
 					return do
 				}
+				continue
+			}
+			if q := m.plan.Quiet; q > 0 && p.everHeard && now.Sub(p.heard) >= q && now.Sub(p.looked) >= q {
+				p.looked = now
+				do = append(do, Confirm{p.In.ID, p.In.Node})
 			}
 		}
 	}

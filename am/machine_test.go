@@ -251,6 +251,28 @@ settle 0 h1`},
 			s.step(LinkBroken{"0", a})
 			s.exit(a, 137) // the ResourceManager tells it, too
 		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nconfirm c1\nrequest 0"},
+		{"a quiet process is looked into at the node, not more often than it takes to be quiet", func(p *Plan) { p.Quiet = 5 * time.Second }, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			for range 12 { // after 5 and 10 s
+				s.now = s.now.Add(time.Second)
+				s.step(Tick{})
+			}
+			s.step(Reported{Processor: "0", ContainerID: a, Processing: true})
+			s.now = s.now.Add(4 * time.Second)
+			s.step(Tick{})
+			s.exit(a, 137) // as its node tells
+			s.now = s.now.Add(6 * time.Second)
+			s.step(Tick{})
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nconfirm c1\nconfirm c1\nrequest 0"},
+		{"a quiet process whose node does not answer is replaced after its silence", func(p *Plan) { p.Quiet = 15 * time.Second }, 1, func(s *script) {
+			s.step(Started{})
+			s.run("0", "h1")
+			for range 4 {
+				s.now = s.now.Add(10 * time.Second)
+				s.step(Tick{})
+			}
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nconfirm c1\nkill c1\nrequest 0"},
 		{"a lost node's process is replaced once its tasks have ended", nil, 1, func(s *script) {
 			s.step(Started{})
 			a := s.run("0", "h1")

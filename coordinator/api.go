@@ -25,6 +25,12 @@ const (
 // replaces a silent container waits longer than that and the stop take.
 const GiveUpAfter = 30 * time.Second
 
+// ReportEvery is how often each of so many containers is asked to report at
+// least: each second, or as much less often as makes about 500 reports a second.
+func ReportEvery(containers int) time.Duration {
+	return max(time.Second, time.Duration(containers)*2*time.Millisecond)
+}
+
 // Command is one thing that a container is told.
 type Command struct {
 	// Seq numbers the commands of one container; they rise but need not be

@@ -144,7 +144,7 @@ func NewServer(o Options) (*Server, error) {
 		s.opt.PollWait = 25 * time.Second
 	}
 	if s.opt.ReportEvery <= 0 {
-		s.opt.ReportEvery = time.Second
+		s.opt.ReportEvery = ReportEvery(0)
 	}
 	ids := o.Model.ContainerIDs()
 	if len(o.Secret) > 0 {
@@ -300,7 +300,7 @@ func (s *Server) Report(containerID string, r Report) Reply {
 }
 
 func (s *Server) reportEvery() time.Duration {
-	return max(s.opt.ReportEvery, time.Duration(len(s.boxes))*2*time.Millisecond)
+	return max(s.opt.ReportEvery, ReportEvery(len(s.boxes)))
 }
 
 // Status is what GET /ui/api/v1/status answers.
