@@ -49,6 +49,7 @@ type Application struct {
 	// locality is where the containers run; nil without host affinity.
 	locality *coordinator.Locality
 	latest   atomic.Pointer[Snapshot]
+	history  *history
 	began    time.Time
 	// ready is closed once driver and server can be used from outside.
 	ready chan struct{}
@@ -70,7 +71,7 @@ const (
 
 // NewApplication makes an application that Run starts.
 func NewApplication(o Options) *Application {
-	a := &Application{Options: o, ready: make(chan struct{})}
+	a := &Application{Options: o, ready: make(chan struct{}), history: &history{logURL: o.LogURL}}
 	if a.Log == nil {
 		a.Log = slog.Default()
 	}
@@ -90,7 +91,7 @@ func (a *Application) Run(ctx context.Context) (Finish, error) {
 		a.Log.Warn(w)
 	}
 	if a.server, err = coordinator.NewServer(coordinator.Options{
-		Model: started.Model, Config: a.Config, Secret: a.Secret, State: a, Events: a, Logger: a.Log,
+		Model: started.Model, Config: a.Config, Secret: a.Secret, State: a, Events: a, Logger: a.Log, Executions: a.history.Executions,
 	}); err != nil {
 		return Finish{}, err
 	}
@@ -112,6 +113,7 @@ func (a *Application) Run(ctx context.Context) (Finish, error) {
 	plan := PlanOf(a.Config, started.Model)
 	a.driver = NewDriver(NewMachine(plan), cluster)
 	a.driver.Log = a.Log
+	a.driver.Observe = a.history.see
 	a.driver.AskStop = func(processor, containerID string) {
 		a.server.Send(processor, containerID, coordinator.CommandStop, map[string]string{"reason": "the job is stopping"})
 	}

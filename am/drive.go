@@ -42,6 +42,8 @@ type Driver struct {
 	// Settle notes on which host a container's process runs (host affinity); it
 	// must not block.
 	Settle func(processor, host string)
+	// Observe is shown every step of the machine: what happened, and what follows.
+	Observe func(now time.Time, e Event, follows []Action)
 	// Publish is told the state after every change, for pages and answers.
 	Publish func(Snapshot)
 	Log     *slog.Logger
@@ -78,7 +80,7 @@ const keptNotes = 50
 // before Run.
 func NewDriver(m *Machine, c Cluster) *Driver {
 	return &Driver{Machine: m, Cluster: c, Now: time.Now, Tick: time.Second, Log: slog.Default(),
-		AskStop: func(string, string) {}, Settle: func(string, string) {}, Publish: func(Snapshot) {},
+		AskStop: func(string, string) {}, Settle: func(string, string) {}, Observe: func(time.Time, Event, []Action) {}, Publish: func(Snapshot) {},
 		events: make(chan Event, 1024)}
 }
 
@@ -106,6 +108,7 @@ func (d *Driver) Run(ctx context.Context, self Self, preferred map[string]string
 		now := d.Now()
 		var end *Finish
 		actions := d.Machine.Step(now, e)
+		d.Observe(now, e, actions)
 		for _, a := range actions {
 			switch a := a.(type) {
 			case Finish:

@@ -296,6 +296,25 @@ type ContainerStatus struct {
 	RestoreTotal int64 `json:"restoreTotal,omitzero"`
 }
 
+// Execution is one process of a container, in a container of the cluster, in the
+// answer of GET /ui/api/v1/executions.
+type Execution struct {
+	// Container is the id in the JobModel, ID the cluster's.
+	Container string `json:"id"`
+	ID        string `json:"executionContainerId"`
+	Host      string `json:"host,omitzero"`
+	// NodeHTTP is the address (host:port) of the node's web server, which has the
+	// logs; LogURL the page with them.
+	NodeHTTP string `json:"nodeHttp,omitzero"`
+	LogURL   string `json:"logUrl,omitzero"`
+	// Start counts the container's starts under this application master.
+	Start     int   `json:"start"`
+	StartedAt int64 `json:"startedAt"`
+	// EndedAt is 0 while it runs; Exit says in words how it ended.
+	EndedAt int64  `json:"endedAt,omitzero"`
+	Exit    string `json:"exit,omitzero"`
+}
+
 // TaskStatus is one task in the answer of GET /ui/api/v1/tasks.
 type TaskStatus struct {
 	Name               string          `json:"name"`

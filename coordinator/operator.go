@@ -48,6 +48,16 @@ func (o Operator) Tasks(ctx context.Context, containerID string) ([]TaskStatus, 
 	return out.Tasks, nil
 }
 
+// Executions fetches the containers of the cluster that processes were started
+// in under the present application master, oldest first, also ended ones.
+func (o Operator) Executions(ctx context.Context) ([]Execution, error) {
+	var out executionsJSON
+	if err := o.do(ctx, http.MethodGet, "api/v1/executions", nil, &out); err != nil {
+		return nil, fmt.Errorf("ask for the job's past containers: %w", err)
+	}
+	return out.Executions, nil
+}
+
 // Stop asks for a graceful stop. It is a PUT with the secret in the body, which
 // passes YARN's proxy.
 func (o Operator) Stop(ctx context.Context, secret []byte, reason string) error {

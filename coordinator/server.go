@@ -37,6 +37,9 @@ type Options struct {
 	Secret []byte
 	State  State
 	Events Events
+	// Executions gives the containers of the cluster that processes were started
+	// in, also those that have ended, oldest first; nil if there are none.
+	Executions func() []Execution
 	// Logger is slog.Default() if nil; Now is time.Now if nil.
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -72,7 +75,7 @@ const (
 //	POST /api/v1/containers/ID/answer?question=Q      a container's Answer
 //	GET /ui/                               the page
 //	GET /ui/state                          the page of the stores
-//	GET /ui/api/v1/status, tasks[?container=ID], config, stores
+//	GET /ui/api/v1/status, tasks[?container=ID], executions, config, stores
 //	GET /ui/api/v1/state/STORE[?task=&key=&prefix=&from=&to=&limit=&cursor=&mode=&count=]
 //	POST, PUT /ui/api/v1/stop              with the job's secret
 //	GET /metrics, /healthz, /readyz        also below /ui/, where YARN's proxy reaches them
@@ -356,6 +359,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.get(w, r, func(w http.ResponseWriter, r *http.Request) { s.json(w, r, http.StatusOK, s.Status()) })
 	case "/ui/api/v1/tasks":
 		s.get(w, r, s.tasks)
+	case "/ui/api/v1/executions":
+		s.get(w, r, s.executions)
 	case "/ui/api/v1/stores":
 		s.get(w, r, s.stores)
 	case "/ui/api/v1/config":
@@ -599,6 +604,22 @@ func (s *Server) tasks(w http.ResponseWriter, r *http.Request) {
 	s.json(w, r, http.StatusOK, struct {
 		Tasks []TaskStatus `json:"tasks"`
 	}{s.Tasks(id)})
+}
+
+// executionsJSON is the answer of GET /ui/api/v1/executions.
+type executionsJSON struct {
+	Executions []Execution `json:"executions"`
+}
+
+func (s *Server) executions(w http.ResponseWriter, r *http.Request) {
+	out := executionsJSON{[]Execution{}}
+	if s.opt.Executions != nil {
+		out.Executions = s.opt.Executions()
+	}
+	for i := range out.Executions {
+		out.Executions[i].Exit = s.clean(out.Executions[i].Exit)
+	}
+	s.json(w, r, http.StatusOK, out)
 }
 
 // secretHeader carries the job's secret; YARN's proxy drops it, so that the

@@ -105,6 +105,19 @@ func (r *LogReader) Files(ctx context.Context, nodeHTTP string, id ContainerID) 
 	return files, nil
 }
 
+// Knows says if a node knows an application: from the start of its first container
+// there on, and for a while after its end.
+func (r *LogReader) Knows(ctx context.Context, nodeHTTP string, id ApplicationID) (bool, error) {
+	body, err := r.get(ctx, fmt.Sprintf("%s on its node", id), nodeHTTP, "/ws/v1/node/apps/"+id.String(), nil, "application/json")
+	switch {
+	case err == nil:
+		return true, body.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	}
+	return false, err
+}
+
 // Read reads from a log file, at most limit bytes (0: DefaultLogLimit) from the
 // offset on; a negative offset counts from the end. No data means that there is
 // nothing more yet. To follow a log, go on with the chunk's Next. A file that

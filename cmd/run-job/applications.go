@@ -151,7 +151,7 @@ func newLogs() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "logs [APPLICATION]",
 		Short: "Print the logs of a job on YARN: its application master's and every container's",
-		Long:  "Print the logs of a job on YARN, from its nodes: those of the application master and of\nevery container, also of ended ones until YARN removes them.",
+		Long:  "Print the logs of a job on YARN: those of the application master and of every container.\nWhile the application runs they come from its nodes, those of ended containers too; after\nits end from the cluster's file system, if yarn.log-aggregation-enable puts them there.",
 		Example: `  bin/run-job.sh logs application_1700000000000_0001
   bin/run-job.sh logs --follow --config-path=job.properties
   bin/run-job.sh logs --config-path=job.properties --file stderr`,
