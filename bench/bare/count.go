@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/go-json-experiment/json"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -13,23 +14,55 @@ import (
 	"heddle/bench/steady"
 )
 
-// count counts the events of each partition by user in a map, a goroutine per
-// partition, and writes each second the counts that changed.
-func (l *loop) count(ctx context.Context) error {
+// work is what is done with the records of one partition.
+type work interface {
+	// fresh gives the same for another partition.
+	fresh() work
+	// one takes a record.
+	one(p *partition, r *kgo.Record) error
+	// second is called each second and at the end.
+	second(p *partition) error
+}
+
+// partition is one partition of the input, with its database and its goroutine.
+type partition struct {
+	l       *loop
+	ctx     context.Context
+	client  *kgo.Client
+	number  int32
+	batches chan []*kgo.Record
+	db      *pebble.DB
+	event   input.Event
+	value   []byte
+	meter   steady.Count
+}
+
+// count hands the records to a goroutine for each partition.
+func (l *loop) count(ctx context.Context, w work) error {
+	dbs, shut, err := l.open()
+	if err != nil {
+		return err
+	}
+	defer shut()
 	client, err := kgo.NewClient(append(options(l.brokers...), reading(l.in, l.partitions), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	counters := make([]*counter, l.partitions)
+	parts := make([]*partition, l.partitions)
 	var wg sync.WaitGroup
-	for p := range counters {
-		c := &counter{l: l, client: client, partition: int32(p), batches: make(chan []*kgo.Record, 8), users: map[string]*user{}, meter: steady.Count{Meter: l.meter}}
-		counters[p] = c
-		wg.Go(func() { c.run(ctx) })
+	for i := range parts {
+		p := &partition{l: l, ctx: ctx, client: client, number: int32(i), batches: make(chan []*kgo.Record, 8), db: dbs[i], meter: steady.Count{Meter: l.meter}}
+		parts[i] = p
+		mine := w.fresh()
+		wg.Go(func() {
+			if err := p.run(mine); err != nil {
+				l.fail(err)
+			}
+		})
 	}
 	left := l.records
-	for left > 0 && err == nil {
+	for left > 0 && err == nil && l.failed.Load() == nil {
 		fetches := client.PollFetches(ctx)
 		if err = fetches.Err(); err != nil {
 			break
@@ -37,12 +70,12 @@ func (l *loop) count(ctx context.Context) error {
 		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
 			if len(p.Records) > 0 {
 				left -= int64(len(p.Records))
-				counters[p.Partition].batches <- p.Records
+				parts[p.Partition].batches <- p.Records
 			}
 		})
 	}
-	for _, c := range counters {
-		close(c.batches)
+	for _, p := range parts {
+		close(p.batches)
 	}
 	wg.Wait()
 	if err != nil {
@@ -51,16 +84,67 @@ func (l *loop) count(ctx context.Context) error {
 	return client.Flush(ctx)
 }
 
-// counter is one partition's.
-type counter struct {
-	l         *loop
-	client    *kgo.Client
-	partition int32
-	batches   chan []*kgo.Record
-	users     map[string]*user
-	changed   []*user
-	event     input.Event
-	meter     steady.Count
+func (p *partition) run(w work) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	var failed error // what comes is taken all the same, so that nobody waits
+	for {
+		select {
+		case <-ticker.C:
+			if failed == nil {
+				failed = w.second(p)
+			}
+		case records, ok := <-p.batches:
+			if !ok {
+				if failed == nil {
+					failed = w.second(p)
+				}
+				p.meter.Rest()
+				return failed
+			}
+			for _, r := range records {
+				if failed != nil {
+					break
+				}
+				p.meter.One()
+				failed = w.one(p, r)
+			}
+			if failed != nil {
+				p.l.fail(failed)
+			}
+		}
+	}
+}
+
+// log writes a record of the changelog.
+func (p *partition) log(key, value []byte) {
+	p.client.Produce(p.ctx, &kgo.Record{Topic: p.l.out, Partition: p.number, Key: key, Value: value}, func(_ *kgo.Record, err error) {
+		if err != nil {
+			p.l.fail(err)
+		}
+	})
+}
+
+// get reads a count from the database; 0 if it has none.
+func (p *partition) get(key []byte) (int64, error) {
+	v, closer, err := p.db.Get(key)
+	if err == pebble.ErrNotFound { //nolint:errorlint // it is given as it is
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n := int64(binary.BigEndian.Uint64(v))
+	return n, closer.Close()
+}
+
+func (l *loop) fail(err error) { l.failed.CompareAndSwap(nil, &err) }
+
+// merging counts in a map over the database, and writes each second what has
+// changed: one record of the changelog for each key.
+type merging struct {
+	users   map[string]*user
+	changed []*user
 }
 
 type user struct {
@@ -69,58 +153,87 @@ type user struct {
 	changed bool
 }
 
-func (c *counter) run(ctx context.Context) {
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			c.write(ctx)
-		case records, ok := <-c.batches:
-			if !ok {
-				c.write(ctx)
-				c.meter.Rest()
-				return
-			}
-			for _, r := range records {
-				c.one(r)
-			}
-		}
-	}
-}
+// mapSize is how many users a map holds before it is begun anew.
+const mapSize = 100_000
 
-func (c *counter) one(r *kgo.Record) {
-	c.meter.One()
-	if err := json.Unmarshal(r.Value, &c.event); err != nil {
-		c.fail(err)
-		return
+func (*merging) fresh() work { return &merging{users: map[string]*user{}} }
+
+func (m *merging) one(p *partition, r *kgo.Record) error {
+	if err := json.Unmarshal(r.Value, &p.event); err != nil {
+		return err
 	}
-	u := c.users[c.event.User]
+	u := m.users[p.event.User]
 	if u == nil {
-		u = &user{name: c.event.User}
-		c.users[u.name] = u
+		n, err := p.get([]byte(p.event.User))
+		if err != nil {
+			return err
+		}
+		u = &user{name: p.event.User, count: n}
+		m.users[u.name] = u
 	}
 	u.count++
 	if !u.changed {
 		u.changed = true
-		c.changed = append(c.changed, u)
+		m.changed = append(m.changed, u)
 	}
+	return nil
 }
 
-// write sends the counts that changed to the partition's changelog.
-func (c *counter) write(ctx context.Context) {
-	for _, u := range c.changed {
+func (m *merging) second(p *partition) error {
+	b := p.db.NewBatch()
+	for _, u := range m.changed {
 		u.changed = false
-		c.client.Produce(ctx, &kgo.Record{
-			Topic: c.l.out, Partition: c.partition,
-			Key: []byte(u.name), Value: binary.BigEndian.AppendUint64(nil, uint64(u.count)),
-		}, func(_ *kgo.Record, err error) {
-			if err != nil {
-				c.fail(err)
-			}
-		})
+		key, value := []byte(u.name), binary.BigEndian.AppendUint64(nil, uint64(u.count))
+		if err := b.Set(key, value, nil); err != nil {
+			return err
+		}
+		p.log(key, value)
 	}
-	c.changed = c.changed[:0]
+	m.changed = m.changed[:0]
+	if len(m.users) > mapSize {
+		m.users = map[string]*user{}
+	}
+	return b.Commit(pebble.NoSync)
 }
 
-func (c *counter) fail(err error) { c.l.failed.CompareAndSwap(nil, &err) }
+// writing gets and puts each count in the database, and writes it to the
+// changelog: what a loop without a cache does.
+type writing struct{}
+
+func (writing) fresh() work { return writing{} }
+
+func (writing) one(p *partition, r *kgo.Record) error {
+	if err := json.Unmarshal(r.Value, &p.event); err != nil {
+		return err
+	}
+	key := []byte(p.event.User)
+	n, err := p.get(key)
+	if err != nil {
+		return err
+	}
+	value := binary.BigEndian.AppendUint64(nil, uint64(n+1))
+	p.log(key, value)
+	return p.db.Set(key, value, pebble.NoSync)
+}
+
+func (writing) second(*partition) error { return nil }
+
+// replacing replaces a large entry by itself.
+type replacing struct{}
+
+func (replacing) fresh() work { return replacing{} }
+
+func (replacing) one(p *partition, r *kgo.Record) error {
+	v, closer, err := p.db.Get(r.Key)
+	if err != nil {
+		return err
+	}
+	p.value = append([]byte(nil), v...)
+	if err := closer.Close(); err != nil {
+		return err
+	}
+	p.log(r.Key, p.value)
+	return p.db.Set(r.Key, p.value, pebble.NoSync)
+}
+
+func (replacing) second(*partition) error { return nil }

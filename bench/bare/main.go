@@ -20,6 +20,11 @@ type loop struct {
 	in, out    string
 	partitions int // of in
 	records    int64
+	keys       int64  // records of the changelog
+	state      string // folder for databases
+	signs      string // file for signs
+	cacheBytes int64  // of blocks
+	bufferSize int64  // of all memtables
 	meter      *steady.Meter
 	failed     atomic.Pointer[error]
 }
@@ -32,6 +37,11 @@ func main() {
 	flag.StringVar(&l.out, "out", "", "topic to write")
 	flag.IntVar(&l.partitions, "partitions", 4, "partitions of the topic to read")
 	flag.Int64Var(&l.records, "records", 0, "how many records to read")
+	flag.Int64Var(&l.keys, "keys", 0, "how many records the changelog, -out, holds")
+	flag.StringVar(&l.state, "state", "", "folder for databases")
+	flag.StringVar(&l.signs, "signs", "", "file for signs")
+	flag.Int64Var(&l.cacheBytes, "cache-bytes", 100<<20, "cache of blocks")
+	flag.Int64Var(&l.bufferSize, "buffer-bytes", 32<<20, "memtables of all partitions together")
 	flag.StringVar(&o.Report, "report", "", "file for the report")
 	flag.StringVar(&o.Profile, "profile", "", "file for a CPU profile of the steady part")
 	flag.Parse()
@@ -53,9 +63,17 @@ func (l *loop) run(ctx context.Context, workload string, o steady.Options) error
 	case "passthrough":
 		err = l.passThrough(ctx)
 	case "count":
-		err = l.count(ctx)
+		err = l.count(ctx, &merging{})
+	case "count-cache":
+		err = l.count(ctx, &writing{})
+	case "restore":
+		err = l.restore(ctx)
+	case "large":
+		err = l.count(ctx, &replacing{})
+	case "recovery":
+		return l.recover(ctx)
 	default:
-		err = errors.New("the workload is passthrough or count")
+		err = errors.New("the workload is passthrough, count, count-cache, restore, large or recovery")
 	}
 	if err != nil {
 		return err

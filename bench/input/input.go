@@ -5,37 +5,57 @@ import (
 	"strconv"
 )
 
-// Users is how many different keys there are.
+// Users is how many different keys there are unless more are asked for.
 const Users = 10_000
 
-// ValueSize is the size of a pass-through value; EventSize that of a JSON
-// event. A key has 13 bytes.
+// MaxUsers is the most that a key has digits for.
+const MaxUsers = 100_000_000
+
+// ValueSize is the size of a pass-through value, and of an entry of a large
+// store; EventSize that of a JSON event. A key has 13 bytes.
 const (
 	ValueSize = 100
 	EventSize = 97
 )
 
-// User is the user of record i: any of them, in no visible order.
-func User(i int64) int {
-	// SplitMix64
-	z := uint64(i+1) * 0x9e3779b97f4a7c15
+// Keys says how many different keys there are, and in which order they come.
+type Keys struct {
+	Users int64
+	// Each makes each user come once before any comes again; otherwise they come
+	// as chance has it.
+	Each bool
+}
+
+// User is the user of record i, in no visible order.
+func (k Keys) User(i int64) int64 {
+	if k.Each {
+		// Times a prime is a permutation unless the prime divides the number.
+		return (i % k.Users) * 2_147_483_647 % k.Users
+	}
+	return int64(mix(uint64(i)) % uint64(k.Users))
+}
+
+// mix is SplitMix64.
+func mix(n uint64) uint64 {
+	z := (n + 1) * 0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return int((z ^ z>>31) % Users)
+	return z ^ z>>31
 }
 
 // AppendKey appends the key of record i, "user-00001234".
-func AppendKey(dst []byte, i int64) []byte { return appendUser(dst, User(i)) }
+func (k Keys) AppendKey(dst []byte, i int64) []byte { return AppendUser(dst, k.User(i)) }
 
-func appendUser(dst []byte, user int) []byte {
-	return appendPadded(append(dst, "user-"...), int64(user), 8)
+// AppendUser appends the key of a user.
+func AppendUser(dst []byte, user int64) []byte {
+	return appendPadded(append(dst, "user-"...), user, 8)
 }
 
 // ParseUser is the user of a key.
-func ParseUser(key []byte) (user int, ok bool) {
+func (k Keys) ParseUser(key []byte) (user int64, ok bool) {
 	digits, ok := bytes.CutPrefix(key, []byte("user-"))
-	n, err := strconv.Atoi(string(digits))
-	return n, ok && err == nil && len(digits) == 8 && n >= 0 && n < Users
+	n, err := strconv.ParseInt(string(digits), 10, 64)
+	return n, ok && err == nil && len(digits) == 8 && n >= 0 && n < k.Users
 }
 
 const numberSize = 12
@@ -59,6 +79,22 @@ func ParseValue(value []byte) (i int64, ok bool) {
 	return i, err == nil && i >= 0
 }
 
+// AppendState appends what a large store holds of a user: half of it is noise,
+// so that it compresses as real values do.
+func AppendState(dst []byte, user int64) []byte {
+	dst = appendPadded(dst, user, numberSize)
+	for noise, n := mix(uint64(user)), 0; n < 40; n++ {
+		dst = append(dst, byte(noise))
+		if noise >>= 8; n%8 == 7 {
+			noise = mix(uint64(user) + uint64(n)<<32)
+		}
+	}
+	for j := range ValueSize - numberSize - 40 {
+		dst = append(dst, 'a'+byte(j%26))
+	}
+	return dst
+}
+
 // Event is what the count's tasks decode.
 type Event struct {
 	User      string `json:"user"`
@@ -68,8 +104,8 @@ type Event struct {
 }
 
 // AppendEvent appends record i as JSON, as Event has it.
-func AppendEvent(dst []byte, i int64) []byte {
-	dst = appendUser(append(dst, `{"user":"`...), User(i))
+func (k Keys) AppendEvent(dst []byte, i int64) []byte {
+	dst = k.AppendKey(append(dst, `{"user":"`...), i)
 	dst = appendPadded(append(dst, `","url":"/catalog/`...), i, 11)
 	dst = strconv.AppendInt(append(dst, `","timestamp":`...), 1_448_933_719_000+i, 10)
 	dst = strconv.AppendInt(append(dst, `,"latencyMs":`...), 10_000+i%90_000, 10)
@@ -77,7 +113,8 @@ func AppendEvent(dst []byte, i int64) []byte {
 }
 
 func appendPadded(dst []byte, n int64, width int) []byte {
-	digits := strconv.AppendInt(nil, n, 10)
+	var b [20]byte
+	digits := strconv.AppendInt(b[:0], n, 10)
 	for range width - len(digits) {
 		dst = append(dst, '0')
 	}

@@ -1,31 +1,35 @@
 package input
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/go-json-experiment/json"
 )
 
 func TestRecords(t *testing.T) {
-	for _, i := range []int64{0, 1, 9_999, 123_456, 99_999_999} {
-		key, value := AppendKey(nil, i), AppendValue(nil, i)
-		if user, ok := ParseUser(key); !ok || user != User(i) || len(key) != 13 {
-			t.Errorf("key %q of record %d is user %d, %v", key, i, user, ok)
-		}
-		if n, ok := ParseValue(value); !ok || n != i || len(value) != ValueSize {
-			t.Errorf("value %q of record %d is %d, %v", value, i, n, ok)
-		}
-		raw := AppendEvent(nil, i)
-		var e Event
-		if err := json.Unmarshal(raw, &e, json.RejectUnknownMembers(true)); err != nil || e.User != string(key) || len(raw) != EventSize {
-			t.Errorf("event %s (%d bytes) of record %d is of %q: %v", raw, len(raw), i, e.User, err)
+	for _, k := range []Keys{{Users: Users}, {Users: 1_000_000, Each: true}} {
+		for _, i := range []int64{0, 1, 9_999, 123_456, 99_999_999} {
+			key, value := k.AppendKey(nil, i), AppendValue(nil, i)
+			if user, ok := k.ParseUser(key); !ok || user != k.User(i) || len(key) != 13 {
+				t.Errorf("key %q of record %d is user %d, %v", key, i, user, ok)
+			}
+			if n, ok := ParseValue(value); !ok || n != i || len(value) != ValueSize {
+				t.Errorf("value %q of record %d is %d, %v", value, i, n, ok)
+			}
+			raw := k.AppendEvent(nil, i)
+			var e Event
+			if err := json.Unmarshal(raw, &e, json.RejectUnknownMembers(true)); err != nil || e.User != string(key) || len(raw) != EventSize {
+				t.Errorf("event %s (%d bytes) of record %d is of %q: %v", raw, len(raw), i, e.User, err)
+			}
 		}
 	}
 }
 
 func TestNotRecords(t *testing.T) {
+	k := Keys{Users: Users}
 	for _, key := range []string{"", "user-", "user-0000001", "user-00010000", "user--0000001", "other-00000001"} {
-		if u, ok := ParseUser([]byte(key)); ok {
+		if u, ok := k.ParseUser([]byte(key)); ok {
 			t.Errorf("key %q is user %d", key, u)
 		}
 	}
@@ -40,12 +44,35 @@ func TestNotRecords(t *testing.T) {
 
 func TestUsersAreSpread(t *testing.T) {
 	var n [Users]int
+	k := Keys{Users: Users}
 	for i := range int64(100 * Users) {
-		n[User(i)]++
+		n[k.User(i)]++
 	}
 	for u, c := range n {
 		if c < 40 || c > 180 {
 			t.Fatalf("user %d has %d of %d records", u, c, 100*Users)
 		}
+	}
+}
+
+func TestEachUserOnce(t *testing.T) {
+	for _, users := range []int64{1, 1000, 12_345, 1 << 20} {
+		k := Keys{Users: users, Each: true}
+		seen := make([]int, users)
+		for i := range 2 * users {
+			seen[k.User(i)]++
+		}
+		for u, n := range seen {
+			if n != 2 {
+				t.Fatalf("of %d users, %d came %d times in two rounds", users, u, n)
+			}
+		}
+	}
+}
+
+func TestState(t *testing.T) {
+	a, b := AppendState(nil, 1), AppendState([]byte("x"), 2)
+	if len(a) != ValueSize || len(b) != ValueSize+1 || bytes.Equal(a, b[1:]) || !bytes.Equal(a, AppendState(nil, 1)) {
+		t.Errorf("%q\n%q", a, b)
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"heddle/bench/input"
 )
 
 // broker is the Kafka that the benchmark runs on.
@@ -92,12 +90,11 @@ func (k *broker) removeLike(ctx context.Context, text string) error {
 	return nil
 }
 
-// fill writes the input of a workload.
-func (k *broker) fill(ctx context.Context, topic, workload string, records int64) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(k.addresses...), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(20*time.Millisecond),
-		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.ProducerBatchCompression(kgo.NoCompression()))
+// fill writes records, each made of its number.
+func (k *broker) fill(ctx context.Context, topic string, records int64, make func(i int64) *kgo.Record) error {
+	client, err := k.writer(topic)
 	if err != nil {
-		return fmt.Errorf("kafka: %w", err)
+		return err
 	}
 	defer client.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -111,18 +108,22 @@ func (k *broker) fill(ctx context.Context, topic, workload string, records int64
 		if i%1000 == 0 && ctx.Err() != nil {
 			break
 		}
-		r := &kgo.Record{Key: input.AppendKey(nil, i)}
-		if workload == count {
-			r.Value = input.AppendEvent(nil, i)
-		} else {
-			r.Value = input.AppendValue(nil, i)
-		}
-		client.Produce(ctx, r, delivered)
+		client.Produce(ctx, make(i), delivered)
 	}
 	if err := client.Flush(ctx); err != nil {
 		return fmt.Errorf("fill topic %s: %w", topic, context.Cause(ctx))
 	}
 	return nil
+}
+
+// writer gives a client that writes to a topic, by key as Kafka's own does.
+func (k *broker) writer(topic string) (*kgo.Client, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.addresses...), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(20*time.Millisecond),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	return client, nil
 }
 
 // readAll hands every record of a topic to each.
@@ -144,9 +145,10 @@ func (k *broker) readAll(ctx context.Context, topic string, each func(*kgo.Recor
 	if len(from) == 0 {
 		return nil
 	}
-	// Nothing here is compacted within minutes nor written by transactions: the
-	// last record lies right before the end.
-	client, err := kgo.NewClient(kgo.SeedBrokers(k.addresses...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
+	// Nothing here is compacted within minutes: the last record, be it the end of
+	// a transaction, lies right before the end.
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.addresses...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	if err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}
@@ -160,8 +162,10 @@ func (k *broker) readAll(ctx context.Context, topic string, each func(*kgo.Recor
 		}
 		for it := fetches.RecordIter(); !it.Done(); {
 			r := it.Next()
-			if err := each(r); err != nil {
-				return fmt.Errorf("topic %s, partition %d, offset %d: %w", topic, r.Partition, r.Offset, err)
+			if !r.Attrs.IsControl() {
+				if err := each(r); err != nil {
+					return fmt.Errorf("topic %s, partition %d, offset %d: %w", topic, r.Partition, r.Offset, err)
+				}
 			}
 			if r.Offset+1 >= end[r.Partition] {
 				delete(end, r.Partition)

@@ -9,18 +9,20 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"heddle/bench/input"
 )
 
 // settings are the command line.
 type settings struct {
 	workloads     []string
-	records       int64
+	records       int64 // 0: the workload's own number
+	keys          int64 // 0: the workload's own number
 	partitions    []int
 	outPartitions int
 	runs          int
@@ -32,25 +34,34 @@ type settings struct {
 	programs      string // folder of run-job, tasks and bare
 	files         string // folder of the properties files
 	check         bool   // the command line alone
+	procs         int    // GOMAXPROCS of both sides; 0: what the machine has
+	guarantee     bool
 }
 
-const (
-	passThrough = "passthrough"
-	count       = "count"
-)
-
-const help = `usage: bin/bench.sh [passthrough|count] [options]
+const help = `usage: bin/bench.sh [passthrough|count|count-cache|restore|large|recovery]... [options]
 
 Runs a job of Heddle and a bare loop over the same Kafka client in turn, on a real Kafka, and
 prints records a second, CPU seconds per million records and peak memory of both processes.
-Without a name, both workloads run. What came out is counted exactly.
+Without a name, passthrough and count run. What came out is counted exactly.
 
   passthrough  bytes in, the same bytes out (100-byte values, 13-byte keys)
-  count        JSON events (97 bytes) counted by key (10,000 users) in a store with a changelog,
-               commits each second
+  count        JSON events (97 bytes) counted by key (10,000 users) in a store on disk with a
+               changelog, commits each second
+  count-cache  the same with a million users and a cache that holds a tenth of them; bare: a get
+               and a put of the database for each record
+  restore      a store on disk of 10 million entries of 100 bytes from its changelog; and a start
+               with local state
+  large        entries of a store that is ten times larger than the process's memory replaced, in
+               random order
+  recovery     kill -9 of a container with a million entries to its next record, with local state
+               and without
 
 options:
-  --records N        records in the input (default 2000000)
+  --records N        records in the input (default 2000000; count-cache 4000000, large 1000000)
+  --keys N           entries of the store (default as above)
+  --procs N          processors for each side (GOMAXPROCS); a YARN container has one
+  --guarantee        count and passthrough: a third side, the job with exactly-once and commits
+                     each second
   --partitions P     partitions of the input, one task each; several with commas, such as 4,1000,
                      one line each (default 4)
   --out-partitions P partitions of pass-through's output (default 4)
@@ -93,7 +104,10 @@ func parse(args []string, getenv func(string) string) (settings, error) {
 	s := settings{programs: getenv("HEDDLE_BENCH_PROGRAMS"), files: getenv("HEDDLE_BENCH_FILES")}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.Int64Var(&s.records, "records", 2_000_000, "")
+	flags.Int64Var(&s.records, "records", 0, "")
+	flags.Int64Var(&s.keys, "keys", 0, "")
+	flags.IntVar(&s.procs, "procs", 0, "")
+	flags.BoolVar(&s.guarantee, "guarantee", false, "")
 	flags.IntVar(&s.outPartitions, "out-partitions", 4, "")
 	flags.IntVar(&s.runs, "runs", 3, "")
 	flags.BoolVar(&s.json, "json", false, "")
@@ -118,7 +132,7 @@ func parse(args []string, getenv func(string) string) (settings, error) {
 		}
 	}
 	for _, w := range s.workloads {
-		if w != passThrough && w != count {
+		if _, ok := workloads[w]; !ok {
 			return s, fmt.Errorf("there is no workload %q", w)
 		}
 	}
@@ -133,8 +147,12 @@ func parse(args []string, getenv func(string) string) (settings, error) {
 		s.partitions = append(s.partitions, n)
 	}
 	switch {
-	case s.records < 1000:
+	case s.records != 0 && s.records < 1000:
 		return s, fmt.Errorf("--records: %d are too few to measure with; 1000 are the least", s.records)
+	case s.keys < 0 || s.keys > input.MaxUsers:
+		return s, fmt.Errorf("--keys: it is a number to %d", input.MaxUsers)
+	case s.procs < 0:
+		return s, errors.New("--procs is at least 1")
 	case s.runs < 1 || s.outPartitions < 1:
 		return s, errors.New("--runs and --out-partitions are at least 1")
 	case s.programs == "" || s.files == "":
@@ -169,13 +187,15 @@ func run(ctx context.Context, s settings, stdout, stderr io.Writer) (err error) 
 	var all []summary
 	for _, w := range s.workloads {
 		for _, p := range s.partitions {
-			pairs, err := b.workload(ctx, w, p)
+			sums, err := b.workload(ctx, workloads[w].of(s), p)
 			if err != nil {
 				return fmt.Errorf("%s with %d partitions: %w", w, p, err)
 			}
-			sum := summarize(w, p, s.records, pairs)
-			all = append(all, sum)
-			if s.json {
+			all = append(all, sums...)
+			for _, sum := range sums {
+				if !s.json {
+					break
+				}
 				if err := json.NewEncoder(stdout).Encode(sum); err != nil {
 					return err
 				}
@@ -211,81 +231,6 @@ type bench struct {
 	say   io.Writer
 	made  []string // topics to delete
 	n     int
-}
-
-// workload runs both sides in turn over one input.
-func (b *bench) workload(ctx context.Context, w string, partitions int) ([]pair, error) {
-	in := fmt.Sprintf("bench-%s-%s-%d", b.stamp, w, partitions)
-	if err := b.topic(ctx, in, partitions); err != nil {
-		return nil, err
-	}
-	defer b.forget(context.WithoutCancel(ctx), in)
-	fmt.Fprintf(b.say, "bench: %s: writing %d records to %d partitions\n", w, b.s.records, partitions)
-	if err := b.kafka.fill(ctx, in, w, b.s.records); err != nil {
-		return nil, err
-	}
-	var pairs []pair
-	for i := range b.s.runs {
-		var p pair
-		var err error
-		if p.heddle, err = b.one(ctx, w, in, partitions, i, b.heddle); err != nil {
-			return nil, fmt.Errorf("heddle: %w", err)
-		}
-		if p.bare, err = b.one(ctx, w, in, partitions, i, b.bare); err != nil {
-			return nil, fmt.Errorf("bare loop: %w", err)
-		}
-		fmt.Fprintf(b.say, "bench: %s run %d of %d: heddle %.0f/s, %.2f CPU s per million; bare %.0f/s, %.2f\n",
-			w, i+1, b.s.runs, p.heddle.rate(), p.heddle.cpu(), p.bare.rate(), p.bare.cpu())
-		pairs = append(pairs, p)
-	}
-	return pairs, nil
-}
-
-// side runs one process over the input.
-type side func(ctx context.Context, o order) (output string, err error)
-
-// order is what a side is told.
-type order struct {
-	workload, in  string
-	partitions    int
-	name          string // of this run
-	report        string
-	profile       string
-	log           string
-	createdOutput string // pass-through's output
-}
-
-// one runs a side once and checks what it did.
-func (b *bench) one(ctx context.Context, w, in string, partitions, i int, do side) (result, error) {
-	b.n++
-	name := fmt.Sprintf("bench-%s-%d", b.stamp, b.n)
-	o := order{
-		workload: w, in: in, partitions: partitions, name: name,
-		report: filepath.Join(b.work, name+".json"), log: filepath.Join(b.work, name+".log"),
-	}
-	outPartitions := b.s.outPartitions
-	if w == count {
-		outPartitions = partitions // the changelog's
-	}
-	o.createdOutput = name + "-out"
-	if err := b.topic(ctx, o.createdOutput, outPartitions); err != nil {
-		return result{}, err
-	}
-	if b.s.profiles != "" {
-		o.profile = filepath.Join(b.s.profiles, fmt.Sprintf("%s-%d-run%d-%s.prof", w, partitions, i+1, []string{"bare", "heddle"}[b.n%2]))
-	}
-	defer b.forget(context.WithoutCancel(ctx), o.createdOutput)
-	started := time.Now()
-	output, err := do(ctx, o)
-	if err != nil {
-		return result{}, err
-	}
-	r, err := readResult(o.report, b.s.records, time.Since(started))
-	if err != nil {
-		return result{}, err
-	}
-	r.written, err = b.kafka.check(ctx, w, output, b.s.records)
-	return r, err
 }
 
 func (b *bench) topic(ctx context.Context, name string, partitions int) error {

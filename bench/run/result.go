@@ -14,23 +14,45 @@ type result struct {
 	steady.Report
 	written int64         // records that it wrote
 	whole   time.Duration // from its start to its end
+	// scanPeak is the peak of a process that read its whole store, in bytes.
+	scanPeak int64
 }
 
-// pair is one run of both sides.
-type pair struct{ heddle, bare result }
+// pair is one run of both sides; exactly is the job's with exactly-once, if that
+// was asked for, and again the job's second start, with local state.
+type pair struct{ heddle, bare, exactly, again result }
 
 func readResult(file string, records int64, whole time.Duration) (result, error) {
 	rep, err := steady.Read(file)
 	if err != nil {
 		return result{}, err
 	}
-	if rep.Records != records {
-		return result{}, fmt.Errorf("it says that it processed %d records, of %d", rep.Records, records)
+	return measured(result{Report: rep, whole: whole}, records)
+}
+
+// measured checks that a process did all, and long enough.
+func measured(r result, records int64) (result, error) {
+	if r.Records != records {
+		return r, fmt.Errorf("it says that it processed %d records, of %d", r.Records, records)
 	}
-	if rep.SteadySeconds <= 0 || rep.SteadyRecords <= 0 {
-		return result{}, fmt.Errorf("it was too quick to be measured: take more records")
+	if r.SteadySeconds <= 0 || r.SteadyRecords <= 0 {
+		return r, fmt.Errorf("it was too quick to be measured: take more records")
 	}
-	return result{Report: rep, whole: whole}, nil
+	return r, nil
+}
+
+// ready is the result of a process whose records are those that it restored
+// before its first one.
+func (r result) ready(records int64) result {
+	r.SteadyRecords, r.SteadySeconds, r.SteadyCPUSeconds = records, r.ReadySeconds, r.ReadyCPUSeconds
+	return r
+}
+
+// recovered is the result of a process that left a sign at its first record.
+func recovered(s steady.Sign, killed time.Time, records int64) result {
+	return result{Report: steady.Report{
+		SteadyRecords: records, SteadySeconds: s.Time().Sub(killed).Seconds(), SteadyCPUSeconds: s.CPUSeconds, PeakRSSBytes: s.PeakRSSBytes,
+	}}
 }
 
 // rate is in records a second, over the steady part.
@@ -61,6 +83,33 @@ type summary struct {
 	RateRatios [2]float64 `json:"rateRatios"`
 	CPURatios  [2]float64 `json:"cpuRatios"`
 
+	// Seconds and BareSeconds are, of restore, from the start of the process to a
+	// restored store, and of recovery from kill -9 to the next record.
+	Seconds     float64    `json:"seconds,omitempty"`
+	SecondsEnds [2]float64 `json:"secondsEnds,omitzero"` // least and greatest
+	BareSeconds float64    `json:"bareSeconds,omitempty"`
+	// State says of recovery what becomes of local state: "kept" or "lost".
+	State string `json:"state,omitempty"`
+	// RestartSeconds is, of restore, from the start of a process that finds local
+	// state to its end of restoring; RestartPeakRSSMiB its memory.
+	RestartSeconds float64 `json:"restartSeconds,omitempty"`
+	// ScanSeconds is how long reading all entries took, summed over the tasks, and
+	// ScanPeakRSSMiB the peak of the process that did.
+	ScanSeconds    float64 `json:"scanSeconds,omitempty"`
+	ScanPeakRSSMiB float64 `json:"scanPeakRSSMiB,omitempty"`
+	// StateMiB is the size of keys and values of the store.
+	StateMiB float64 `json:"stateMiB,omitempty"`
+	// The job with exactly-once, with --guarantee; the ratios are to the job
+	// without it.
+	ExactlyOnceRecordsPerSecond     float64    `json:"exactlyOnceRecordsPerSecond,omitempty"`
+	ExactlyOnceCPUSecondsPerMillion float64    `json:"exactlyOnceCPUSecondsPerMillion,omitempty"`
+	ExactlyOnceRateRatio            float64    `json:"exactlyOnceRateRatio,omitempty"`
+	ExactlyOnceRateRatios           [2]float64 `json:"exactlyOnceRateRatios,omitzero"`
+	ExactlyOnceCPURatio             float64    `json:"exactlyOnceCPURatio,omitempty"`
+
+	// Processors is GOMAXPROCS of both sides; 0: the machine's.
+	Processors int   `json:"processors,omitempty"`
+	Keys       int64 `json:"keys,omitempty"`
 	Partitions int   `json:"partitions"`
 	Records    int64 `json:"records"`
 	Runs       int   `json:"runs"`
@@ -103,7 +152,38 @@ func summarize(workload string, partitions int, records int64, pairs []pair) sum
 	s.RateRatio, s.RateRatios = of(func(p pair) float64 { return p.heddle.rate() / p.bare.rate() })
 	s.CPURatio, s.CPURatios = of(func(p pair) float64 { return p.heddle.cpu() / p.bare.cpu() })
 	s.RateRatio, s.CPURatio = round(s.RateRatio, 3), round(s.CPURatio, 3)
+	if last.exactly.SteadySeconds > 0 {
+		s.ExactlyOnceRecordsPerSecond = mid(0, func(p pair) float64 { return p.exactly.rate() })
+		s.ExactlyOnceCPUSecondsPerMillion = mid(3, func(p pair) float64 { return p.exactly.cpu() })
+		s.ExactlyOnceRateRatio, s.ExactlyOnceRateRatios = of(func(p pair) float64 { return p.exactly.rate() / p.heddle.rate() })
+		s.ExactlyOnceRateRatio = round(s.ExactlyOnceRateRatio, 3)
+		s.ExactlyOnceCPURatio = mid(3, func(p pair) float64 { return p.exactly.cpu() / p.heddle.cpu() })
+	}
 	return s
+}
+
+// summarize adds what the command line says.
+func (b *bench) summarize(w workload, partitions int, records int64, pairs []pair) summary {
+	s := summarize(w.name, partitions, records, pairs)
+	s.Processors, s.Keys = b.s.procs, w.keys.Users
+	return s
+}
+
+// seconds adds the times of what is measured from one moment to another.
+func (s *summary) seconds(pairs []pair) {
+	var heddle, bare, again, scan, scanPeak []float64
+	for _, p := range pairs {
+		heddle, bare = append(heddle, p.heddle.SteadySeconds), append(bare, p.bare.SteadySeconds)
+		again = append(again, p.again.ReadySeconds)
+		scan, scanPeak = append(scan, p.heddle.ScanSeconds), append(scanPeak, float64(p.heddle.scanPeak)/(1<<20))
+	}
+	middle := func(v []float64, digits int) float64 {
+		slices.Sort(v)
+		return round(median(v), digits)
+	}
+	s.Seconds, s.BareSeconds, s.RestartSeconds = middle(heddle, 3), middle(bare, 3), middle(again, 3)
+	s.SecondsEnds = [2]float64{round(heddle[0], 3), round(heddle[len(heddle)-1], 3)}
+	s.ScanSeconds, s.ScanPeakRSSMiB = middle(scan, 2), middle(scanPeak, 1)
 }
 
 // median needs sorted values.

@@ -14,8 +14,10 @@ import (
 	"heddle/bench/steady"
 )
 
+var keys = input.Keys{Users: input.Users}
+
 func copyOf(i int64) *kgo.Record {
-	return &kgo.Record{Key: input.AppendKey(nil, i), Value: input.AppendValue(nil, i)}
+	return &kgo.Record{Key: keys.AppendKey(nil, i), Value: input.AppendValue(nil, i)}
 }
 
 func TestCopies(t *testing.T) {
@@ -28,7 +30,7 @@ func TestCopies(t *testing.T) {
 	first, second := -1, -1
 	for i := range all {
 		for j := i + 1; j < n && first < 0; j++ {
-			if input.User(int64(i)) == input.User(int64(j)) {
+			if keys.User(int64(i)) == keys.User(int64(j)) {
 				first, second = i, j
 			}
 		}
@@ -36,7 +38,7 @@ func TestCopies(t *testing.T) {
 	exchanged := slices.Clone(all)
 	exchanged[first], exchanged[second] = exchanged[second], exchanged[first]
 	otherKey := copyOf(5)
-	otherKey.Key = input.AppendKey(nil, 6)
+	otherKey.Key = keys.AppendKey(nil, 6)
 	otherValue := copyOf(5)
 	otherValue.Value[99] ^= 1
 	for _, tt := range []struct {
@@ -56,7 +58,7 @@ func TestCopies(t *testing.T) {
 		{"beyond the input", []*kgo.Record{copyOf(n)}, "none of the input's"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newCopies(n)
+			c := newCopies(keys, n)
 			var err error
 			for _, r := range tt.records {
 				if err = c.record(r); err != nil {
@@ -84,14 +86,10 @@ func expect(t *testing.T, err error, want string) {
 func TestTotals(t *testing.T) {
 	const n = 50_000
 	total := func(user int, count int64) *kgo.Record {
-		key := append([]byte("user-"), []byte("00000000")...)
-		for i, u := len(key)-1, user; u > 0; i, u = i-1, u/10 {
-			key[i] = '0' + byte(u%10)
-		}
-		return &kgo.Record{Key: key, Value: binary.BigEndian.AppendUint64(nil, uint64(count))}
+		return &kgo.Record{Key: input.AppendUser(nil, int64(user)), Value: binary.BigEndian.AppendUint64(nil, uint64(count))}
 	}
 	var all []*kgo.Record
-	for user, count := range newTotals(n).want {
+	for user, count := range newTotals(keys, n).want {
 		if count > 1 {
 			all = append(all, total(user, count-1)) // an earlier commit's
 		}
@@ -105,13 +103,13 @@ func TestTotals(t *testing.T) {
 		want    string
 	}{
 		{"exact", all, ""},
-		{"counted twice", append(slices.Clone(all), total(7, newTotals(n).want[7]+3)), "1 users are wrong, by +3"},
+		{"counted twice", append(slices.Clone(all), total(7, newTotals(keys, n).want[7]+3)), "1 users are wrong, by +3"},
 		{"nothing", nil, "by -50000"},
 		{"no user", []*kgo.Record{{Key: []byte("bob"), Value: make([]byte, 8)}}, "is no user"},
 		{"no long", []*kgo.Record{{Key: []byte("user-00000001"), Value: []byte("12")}}, "instead of 8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newTotals(n)
+			c := newTotals(keys, n)
 			var err error
 			for _, r := range tt.records {
 				if err = c.record(r); err != nil {
@@ -135,9 +133,9 @@ func measuredAt(rate, cpu, rss float64) result {
 func TestSummary(t *testing.T) {
 	// The machine was twice as slow during the second pair.
 	pairs := []pair{
-		{measuredAt(1_000_000, 0.9, 100), measuredAt(1_250_000, 0.8, 80)},
-		{measuredAt(500_000, 1.8, 110), measuredAt(625_000, 1.5, 90)},
-		{measuredAt(900_000, 1.0, 120), measuredAt(1_000_000, 1.0, 70)},
+		{heddle: measuredAt(1_000_000, 0.9, 100), bare: measuredAt(1_250_000, 0.8, 80)},
+		{heddle: measuredAt(500_000, 1.8, 110), bare: measuredAt(625_000, 1.5, 90)},
+		{heddle: measuredAt(900_000, 1.0, 120), bare: measuredAt(1_000_000, 1.0, 70)},
 	}
 	s := summarize("passthrough", 4, 1_000_000, pairs)
 	for _, c := range []struct {
@@ -161,7 +159,7 @@ func TestSummary(t *testing.T) {
 
 // TestJSON holds the names that others read.
 func TestJSON(t *testing.T) {
-	b, err := json.Marshal(summarize("count", 4, 1_000_000, []pair{{measuredAt(2, 1, 1), measuredAt(1, 1, 1)}}))
+	b, err := json.Marshal(summarize("count", 4, 1_000_000, []pair{{heddle: measuredAt(2, 1, 1), bare: measuredAt(1, 1, 1)}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +177,7 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !slices.Equal(s.workloads, []string{passThrough, count}) || !slices.Equal(s.partitions, []int{4, 1000}) ||
-		!slices.Equal(s.brokers, []string{"a:1", "b:2"}) || !s.json || s.records != 5000 || s.runs != 3 {
+		!slices.Equal(s.brokers, []string{"a:1", "b:2"}) || !s.json || s.records != 5000 || workloads[count].of(s).records != 5000 || s.runs != 3 {
 		t.Errorf("%+v", s)
 	}
 	for _, args := range [][]string{{"windows"}, {"--partitions=0"}, {"--partitions=4,x"}, {"--runs=0"}, {"--records=10"}, {"--config=x"}, {"--what"}} {

@@ -37,7 +37,16 @@ type Meter struct {
 	begin, end sample
 	profile    *os.File
 	err        error
+
+	ready     sample
+	readyPeak int64
+	// scanned is set by Scanned.
+	scanned     int64
+	scanSeconds float64
 }
+
+// began is when the process did, but for what Go does before.
+var began = time.Now()
 
 // sample is a moment: the time, and what the process had used by then.
 type sample struct {
@@ -55,6 +64,14 @@ type Report struct {
 	SteadyCPUSeconds float64 `json:"steadyCPUSeconds"`
 	// CPUSeconds is user and system time of the process since it began.
 	CPUSeconds float64 `json:"cpuSeconds"`
+	// ReadySeconds and ReadyCPUSeconds are from the start of the process to Ready,
+	// ReadyRSSBytes its largest resident size until then.
+	ReadySeconds    float64 `json:"readySeconds,omitempty"`
+	ReadyCPUSeconds float64 `json:"readyCPUSeconds,omitempty"`
+	ReadyRSSBytes   int64   `json:"readyRSSBytes,omitempty"`
+	// Scanned entries of a store were read in ScanSeconds.
+	Scanned     int64   `json:"scanned,omitempty"`
+	ScanSeconds float64 `json:"scanSeconds,omitempty"`
 	// PeakRSSBytes is the process's largest resident size.
 	PeakRSSBytes int64 `json:"peakRSSBytes"`
 }
@@ -91,6 +108,21 @@ func (m *Meter) Add(n int64) {
 	}
 }
 
+// Ready notes that the process can begin with its records; of several calls the
+// last counts. Only one goroutine may call it at a time.
+func (m *Meter) Ready() (err error) {
+	m.ready = take()
+	m.readyPeak, err = peakRSS()
+	return err
+}
+
+// Scanned notes that so many entries of a store were read in that time. Only one
+// goroutine may call it at a time.
+func (m *Meter) Scanned(entries int64, took time.Duration) {
+	m.scanned += entries
+	m.scanSeconds += took.Seconds()
+}
+
 // Write writes the report, once everything is processed.
 func (m *Meter) Write() error {
 	if m.err != nil {
@@ -107,6 +139,10 @@ func (m *Meter) Write() error {
 		r.SteadySeconds = m.end.wall.Sub(m.begin.wall).Seconds()
 		r.SteadyCPUSeconds = (m.end.cpu - m.begin.cpu).Seconds()
 	}
+	if !m.ready.wall.IsZero() {
+		r.ReadySeconds, r.ReadyCPUSeconds, r.ReadyRSSBytes = m.ready.wall.Sub(began).Seconds(), m.ready.cpu.Seconds(), m.readyPeak
+	}
+	r.Scanned, r.ScanSeconds = m.scanned, m.scanSeconds
 	var err error
 	if r.PeakRSSBytes, err = peakRSS(); err != nil {
 		return err

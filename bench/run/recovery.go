@@ -1,0 +1,319 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"heddle/bench/steady"
+)
+
+const (
+	// liveRate is how many records a second come in while processes are killed.
+	liveRate = 5000
+	// settle is how long a process runs before it is killed: some commits.
+	settle = 3 * time.Second
+	// signLimit is how long a sign is waited for.
+	signLimit = 5 * time.Minute
+)
+
+// recovery kills containers, and bare loops, and measures the time to their next
+// record: with the local state, and without.
+func (b *bench) recovery(ctx context.Context, w workload, partitions int) ([]summary, error) {
+	var all []summary
+	for _, state := range []string{"kept", "lost"} {
+		pairs, err := b.recoveries(ctx, w, partitions, state)
+		if err != nil {
+			return nil, fmt.Errorf("local state %s: %w", state, err)
+		}
+		s := b.summarize(w, partitions, w.keys.Users, pairs)
+		s.seconds(pairs)
+		s.State = state
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func (b *bench) recoveries(ctx context.Context, w workload, partitions int, state string) (pairs []pair, err error) {
+	w.records = w.keys.Users // each once, before the first kill
+	in, err := b.input(ctx, w, partitions)
+	if err != nil {
+		return nil, err
+	}
+	defer b.forget(context.WithoutCancel(ctx), in)
+	o, err := b.order(ctx, w, in, partitions, 0, "heddle")
+	if err != nil {
+		return nil, err
+	}
+	defer b.forget(context.WithoutCancel(ctx), o.createdOutput)
+	o.profile = ""
+	signs := &signs{file: filepath.Join(b.work, o.name+".signs")}
+	o.config = append(o.config, "task.class=bench.Recover", "bench.signs="+signs.file,
+		"bench.await="+strconv.FormatInt(w.records, 10))
+	once := o
+	o.config = append(o.config, "job.factory.class=process", "cluster-manager.container.retry.count=-1")
+	if state == "lost" {
+		o.config = append(o.config, "stores.counts.clean.on.container.start=true")
+	}
+	live, err := b.live(ctx, w, in)
+	if err != nil {
+		return nil, err
+	}
+	defer live.end() //nolint:errcheck // a second end says nothing new
+	if pairs, err = b.killHeddle(ctx, o, signs); err != nil {
+		return nil, fmt.Errorf("heddle: %w", err)
+	}
+	if err := b.killBare(ctx, o, state, pairs); err != nil {
+		return nil, fmt.Errorf("bare loop: %w", err)
+	}
+	if err := live.end(); err != nil {
+		return nil, err
+	}
+	// The rest of the input; then every total has to be right, whatever was
+	// killed when.
+	if _, err := b.start(ctx, once, b.heddleOnly); err != nil {
+		return nil, fmt.Errorf("heddle, the rest of the input: %w", err)
+	}
+	t := newTotals(w.keys, live.written)
+	if err := b.kafka.readAll(ctx, o.createdOutput, t.record); err != nil {
+		return nil, err
+	}
+	for i := range pairs {
+		pairs[i].heddle.written = t.written
+		fmt.Fprintf(b.say, "bench: recovery, local state %s, kill %d of %d: heddle %.2f s, bare %.2f s\n",
+			state, i+1, len(pairs), pairs[i].heddle.SteadySeconds, pairs[i].bare.SteadySeconds)
+	}
+	return pairs, t.verdict()
+}
+
+// heddleOnly is heddle for a task that writes no report.
+func (b *bench) heddleOnly(ctx context.Context, o order) error {
+	if err := b.heddle(ctx, o); err != nil {
+		return err
+	}
+	return os.WriteFile(o.report, []byte("{}"), 0o600)
+}
+
+// killHeddle kills the job's container again and again.
+func (b *bench) killHeddle(ctx context.Context, o order, signs *signs) (pairs []pair, err error) {
+	cmd, ended, err := b.background(ctx, o, filepath.Join(b.s.programs, "run-job"), b.job(o)...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, ended.stop(cmd, o)) }()
+	last, err := signs.await(ctx, steady.Caught, 0, ended)
+	if err != nil {
+		return nil, err
+	}
+	for range b.s.runs {
+		if err := wait(ctx, settle); err != nil {
+			return pairs, err
+		}
+		killed := time.Now()
+		if err := syscall.Kill(last.PID, syscall.SIGKILL); err != nil {
+			return pairs, fmt.Errorf("kill -9 of the container, process %d: %w", last.PID, err)
+		}
+		if last, err = signs.await(ctx, steady.First, last.PID, ended); err != nil {
+			return pairs, err
+		}
+		pairs = append(pairs, pair{heddle: recovered(last, killed, o.workload.keys.Users)})
+	}
+	return pairs, nil
+}
+
+// killBare kills bare loops, which are started again at once.
+func (b *bench) killBare(ctx context.Context, o order, state string, pairs []pair) error {
+	o.state = filepath.Join(b.work, o.name+"-bare")
+	defer os.RemoveAll(o.state)
+	signs := &signs{file: filepath.Join(b.work, o.name+"-bare.signs")}
+	o.bareArgs = []string{"--signs=" + signs.file}
+	cmd, ended, err := b.background(ctx, o, filepath.Join(b.s.programs, "bare"), b.loop(o)...)
+	if err != nil {
+		return err
+	}
+	last, err := signs.await(ctx, steady.First, 0, ended)
+	for i := range pairs {
+		if err != nil {
+			break
+		}
+		killed := time.Now()
+		_ = cmd.Process.Kill()
+		<-ended.done
+		if state == "lost" {
+			if err := os.RemoveAll(o.state); err != nil {
+				return err
+			}
+		}
+		if err := os.MkdirAll(o.state, 0o755); err != nil {
+			return err
+		}
+		if cmd, ended, err = b.background(ctx, o, filepath.Join(b.s.programs, "bare"), b.loop(o)...); err != nil {
+			return err
+		}
+		if last, err = signs.await(ctx, steady.First, last.PID, ended); err == nil {
+			pairs[i].bare = recovered(last, killed, o.workload.keys.Users)
+		}
+	}
+	_ = cmd.Process.Kill()
+	<-ended.done
+	return err
+}
+
+// end is that of a process in the background.
+type end struct {
+	done chan struct{} // closed once it has ended
+	err  error
+}
+
+func (b *bench) background(ctx context.Context, o order, program string, args ...string) (*exec.Cmd, *end, error) {
+	cmd, f, err := b.command(ctx, o, program, args...)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	e := &end{done: make(chan struct{})}
+	go func() {
+		err := errors.Join(cmd.Wait(), f.Close())
+		if err != nil {
+			e.err = fmt.Errorf("%s: %w; it said:\n%s", filepath.Base(program), err, tail(o.log, 20))
+		}
+		close(e.done)
+	}()
+	return cmd, e, nil
+}
+
+// stop ends a job in order.
+func (e *end) stop(cmd *exec.Cmd, o order) error {
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-e.done:
+		return e.err
+	case <-time.After(time.Minute):
+		return fmt.Errorf("run-job did not end within a minute of SIGTERM; it said:\n%s", tail(o.log, 20))
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// signs are those in a file, of which some are read.
+type signs struct {
+	file string
+	read int // bytes
+}
+
+// await gives the next sign of a kind from another process than pid.
+func (s *signs) await(ctx context.Context, what string, pid int, ended *end) (steady.Sign, error) {
+	limit := time.Now().Add(signLimit)
+	for time.Now().Before(limit) {
+		sign, ok, err := s.next()
+		switch {
+		case err != nil:
+			return sign, err
+		case ok && sign.What == what && sign.PID != pid:
+			return sign, nil
+		case ok:
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return sign, ctx.Err()
+		case <-ended.done:
+			return sign, errors.Join(errors.New("it ended while a sign of it was waited for"), ended.err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return steady.Sign{}, fmt.Errorf("there was no sign %q within %v", what, signLimit)
+}
+
+func (s *signs) next() (sign steady.Sign, ok bool, err error) {
+	all, err := os.ReadFile(s.file)
+	if errors.Is(err, os.ErrNotExist) {
+		return sign, false, nil
+	}
+	if err != nil {
+		return sign, false, err
+	}
+	line, err := bufio.NewReader(bytes.NewReader(all[s.read:])).ReadBytes('\n')
+	if err != nil {
+		return sign, false, nil //nolint:nilerr // it is not whole yet
+	}
+	s.read += len(line)
+	return sign, true, json.Unmarshal(line, &sign)
+}
+
+// live writes to the input at an even pace.
+type live struct {
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error
+	written int64 // records of the input in all
+}
+
+func (b *bench) live(ctx context.Context, w workload, in string) (*live, error) {
+	client, err := b.kafka.writer(in)
+	if err != nil {
+		return nil, err
+	}
+	until, cancel := context.WithCancel(ctx)
+	l := &live{cancel: cancel, done: make(chan struct{}), written: w.records}
+	go func() {
+		defer close(l.done)
+		defer client.Close()
+		const tick = 20 * time.Millisecond
+		ticker := time.NewTicker(tick)
+		defer ticker.Stop()
+		failed := make(chan error, 1)
+		for {
+			select {
+			case <-until.Done():
+				l.err = client.Flush(ctx)
+				select {
+				case err := <-failed:
+					l.err = err
+				default:
+				}
+				return
+			case <-ticker.C:
+			}
+			for range liveRate / int(time.Second/tick) {
+				client.Produce(ctx, w.record(l.written), func(_ *kgo.Record, err error) {
+					if err != nil {
+						select {
+						case failed <- err:
+						default:
+						}
+					}
+				})
+				l.written++
+			}
+		}
+	}()
+	return l, nil
+}
+
+// end stops and tells whether all was written.
+func (l *live) end() error {
+	l.cancel()
+	<-l.done
+	return l.err
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"heddle/bench/input"
+	"heddle/bench/steady"
+)
+
+// entrySize is a key and a value of a large store.
+const entrySize = 13 + input.ValueSize
+
+// minMemory is what a process takes for itself, whatever its state.
+const minMemory = 64 << 20
+
+func stateMiB(w workload) float64 {
+	return round(float64(w.keys.Users*entrySize)/(1<<20), 0)
+}
+
+// history makes a changelog that holds every key once, in no order.
+func (b *bench) history(ctx context.Context, w workload, partitions int) (string, error) {
+	b.n++
+	name := fmt.Sprintf("bench-%s-%s-changelog-%d-%d", b.stamp, w.name, partitions, b.n)
+	if err := b.topic(ctx, name, partitions); err != nil {
+		return "", err
+	}
+	fmt.Fprintf(b.say, "bench: %s: writing a changelog of %d entries in %d partitions\n", w.name, w.keys.Users, partitions)
+	each := input.Keys{Users: w.keys.Users, Each: true}
+	return name, b.kafka.fill(ctx, name, w.keys.Users, func(i int64) *kgo.Record {
+		return &kgo.Record{Key: each.AppendKey(nil, i), Value: input.AppendState(nil, each.User(i))}
+	})
+}
+
+// restore measures how a store comes back from its changelog alone, and how
+// fast the next start is, which finds it on disk.
+func (b *bench) restore(ctx context.Context, w workload, partitions int) ([]summary, error) {
+	log, err := b.history(ctx, w, partitions)
+	if err != nil {
+		return nil, err
+	}
+	defer b.forget(context.WithoutCancel(ctx), log)
+	var pairs []pair
+	for i := range b.s.runs {
+		p, err := b.restoreOnce(ctx, w, log, partitions, i)
+		if err != nil {
+			return nil, err
+		}
+		b.tell(w, i, p)
+		fmt.Fprintf(b.say, "bench: restore run %d of %d: heddle %.2f s, bare %.2f s; again with local state %.2f s; all read in %.1f s with a peak of %d MiB\n",
+			i+1, b.s.runs, p.heddle.SteadySeconds, p.bare.SteadySeconds, p.again.ReadySeconds, p.heddle.ScanSeconds, p.heddle.scanPeak>>20)
+		pairs = append(pairs, p)
+	}
+	s := b.summarize(w, partitions, w.keys.Users, pairs)
+	s.seconds(pairs)
+	s.StateMiB = stateMiB(w)
+	return []summary{s}, nil
+}
+
+func (b *bench) restoreOnce(ctx context.Context, w workload, log string, partitions, i int) (p pair, err error) {
+	in, err := b.input(ctx, w, partitions) // it stays empty
+	if err != nil {
+		return p, err
+	}
+	defer b.forget(context.WithoutCancel(ctx), in)
+	o, err := b.order(ctx, w, in, partitions, i, "heddle")
+	if err != nil {
+		return p, err
+	}
+	b.forget(ctx, o.createdOutput)
+	o.createdOutput = log
+	o.config = append(o.config, "bench.scan=true")
+	if p.heddle, err = b.start(ctx, o, b.heddle); err != nil {
+		return p, fmt.Errorf("heddle: %w", err)
+	}
+	if p.heddle.Scanned != w.keys.Users {
+		return p, fmt.Errorf("the restored stores hold %d entries, the changelog %d", p.heddle.Scanned, w.keys.Users)
+	}
+	p.heddle.scanPeak, p.heddle.PeakRSSBytes = p.heddle.PeakRSSBytes, p.heddle.ReadyRSSBytes
+	p.heddle = p.heddle.ready(w.keys.Users)
+	if p.again, err = b.start(ctx, o, b.heddle); err != nil {
+		return p, fmt.Errorf("heddle, the second start: %w", err)
+	}
+	if p.again.Scanned != w.keys.Users {
+		return p, fmt.Errorf("at the second start the stores hold %d entries, the changelog %d", p.again.Scanned, w.keys.Users)
+	}
+	if err := os.RemoveAll(filepath.Join(b.work, "home")); err != nil {
+		return p, err
+	}
+	o.profile = ""
+	if p.bare, err = b.start(ctx, o, b.bare); err != nil {
+		return p, fmt.Errorf("bare loop: %w", err)
+	}
+	p.bare = p.bare.ready(w.keys.Users)
+	return p, nil
+}
+
+// start runs a side and gives what it reports.
+func (b *bench) start(ctx context.Context, o order, do side) (result, error) {
+	started := time.Now()
+	if err := do(ctx, o); err != nil {
+		return result{}, err
+	}
+	rep, err := steady.Read(o.report)
+	return result{Report: rep, whole: time.Since(started)}, err
+}
+
+// large measures a store that is ten times as large as what the process may
+// take of memory. Both sides have it on disk when they begin.
+func (b *bench) large(ctx context.Context, w workload, partitions int) ([]summary, error) {
+	log, err := b.history(ctx, w, partitions)
+	if err != nil {
+		return nil, err
+	}
+	defer b.forget(context.WithoutCancel(ctx), log)
+	empty := w
+	empty.records = 0
+	in, err := b.input(ctx, empty, partitions)
+	if err != nil {
+		return nil, err
+	}
+	defer b.forget(context.WithoutCancel(ctx), in)
+	heddle, err := b.order(ctx, empty, in, partitions, 0, "heddle")
+	if err != nil {
+		return nil, err
+	}
+	b.forget(ctx, heddle.createdOutput)
+	heddle.createdOutput, heddle.profile = log, ""
+	if _, err := b.start(ctx, heddle, b.heddle); err != nil {
+		return nil, fmt.Errorf("heddle, restoring: %w", err)
+	}
+	bare := heddle
+	bare.state, bare.workload.name = filepath.Join(b.work, "bare-state"), restore
+	if _, err := b.start(ctx, bare, b.bare); err != nil {
+		return nil, fmt.Errorf("bare loop, restoring: %w", err)
+	}
+	defer os.RemoveAll(filepath.Join(b.work, "home"))
+	defer os.RemoveAll(bare.state)
+
+	memory := max(w.keys.Users*entrySize/10, minMemory)
+	var pairs []pair
+	for i := range b.s.runs {
+		p, err := b.largeOnce(ctx, w, partitions, i, memory, heddle, bare)
+		if err != nil {
+			return nil, err
+		}
+		b.tell(w, i, p)
+		pairs = append(pairs, p)
+	}
+	s := b.summarize(w, partitions, w.records, pairs)
+	s.StateMiB = stateMiB(w)
+	return []summary{s}, nil
+}
+
+func (b *bench) largeOnce(ctx context.Context, w workload, partitions, i int, memory int64, heddle, bare order) (p pair, err error) {
+	in, err := b.input(ctx, w, partitions)
+	if err != nil {
+		return p, err
+	}
+	defer b.forget(context.WithoutCancel(ctx), in)
+	o, err := b.order(ctx, w, in, partitions, i, "bare")
+	if err != nil {
+		return p, err
+	}
+	defer b.forget(context.WithoutCancel(ctx), o.createdOutput)
+	limit := fmt.Sprintf("GOMEMLIMIT=%d", memory*3/4)
+	cache, buffer := memory/4, memory/8
+	o.state, o.environment = bare.state, []string{limit}
+	o.bareArgs = []string{fmt.Sprintf("--cache-bytes=%d", cache), fmt.Sprintf("--buffer-bytes=%d", buffer)}
+
+	h := o
+	h.name, h.createdOutput, h.report = heddle.name, heddle.createdOutput, o.report+".heddle"
+	h.config = append(h.config,
+		fmt.Sprintf("stores.state.container.cache.size.bytes=%d", cache),
+		fmt.Sprintf("stores.state.container.write.buffer.size.bytes=%d", buffer),
+		fmt.Sprintf("heddle.stores.state.object.cache.bytes=%d", max(memory/16, 1)))
+	if b.s.profiles != "" {
+		h.profile = filepath.Join(b.s.profiles, fmt.Sprintf("%s-%d-run%d-heddle.prof", w.name, partitions, i+1))
+	}
+	if p.heddle, err = b.start(ctx, h, b.heddle); err != nil {
+		return p, fmt.Errorf("heddle: %w", err)
+	}
+	if p.heddle, err = measured(p.heddle, w.records); err != nil {
+		return p, fmt.Errorf("heddle: %w", err)
+	}
+	if p.bare, err = b.start(ctx, o, b.bare); err != nil {
+		return p, fmt.Errorf("bare loop: %w", err)
+	}
+	p.bare, err = measured(p.bare, w.records)
+	return p, err
+}
