@@ -66,10 +66,14 @@ var (
 		doc: "Entries expire; the changelog is then kept by time instead of compacted.", status: NotYet,
 	})
 	StoreSideInputs = declare(sectionStore, "stores.<store...>.side.inputs", list, nil, spec{
-		doc: "Streams from which the store is filled, instead of a changelog.", status: NotYet,
+		doc: "Streams from which the store is filled, instead of a changelog; the task reads it only. A task gets the partitions that the grouper gives it.",
 	})
 	StoreSideInputsProcessor = declare(sectionStore, "stores.<store...>.side.inputs.processor.factory", word, "", spec{
-		doc: "Java class that turns side inputs into entries.", status: NotYet,
+		doc: "The function that turns the side inputs' messages into entries, by the name under which the program holds it (container.WithSideInput).",
+		def: "a message's key and value are the entry; no value deletes it",
+	})
+	StoreShared = declare(sectionStore, "heddle.stores.<store...>.shared", boolean, false, spec{
+		doc: "One copy for all tasks of a container, from all partitions of the side inputs. The streams are no inputs of the tasks then.",
 	})
 	StoreAccessLog = declare(sectionStore, "stores.<store...>.accesslog.enabled", boolean, false, spec{
 		doc: "A sample of reads and writes goes to the topic <changelog>-access-log.", status: NotYet,

@@ -17,6 +17,13 @@ type StoreConfig struct {
 	KeySerde, MsgSerde string
 	// Changelog is the topic that logs the store; the zero value: none.
 	Changelog SystemStream
+	// SideInputs are the streams that the store is filled from; none: the task
+	// writes it. SideProcessor names the function that makes entries of their
+	// messages; "": key and value are the entry. Shared: a container's tasks have
+	// one copy.
+	SideInputs    []SystemStream
+	SideProcessor string
+	Shared        bool
 	// CacheEntries is the size of the cache of objects; 0: none.
 	CacheEntries int
 	// ObjectBytes bounds that cache in a container, to be divided by its tasks,
@@ -110,6 +117,9 @@ func store(c Config, name string) (StoreConfig, error) {
 	}
 	var err error
 	if s.Changelog, err = changelogStream(c, StoreChangelog.Name(name), changelog); err != nil {
+		return s, err
+	}
+	if err := sideInputs(c, &s); err != nil {
 		return s, err
 	}
 	if s.Logged() {

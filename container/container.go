@@ -37,6 +37,9 @@ type Options struct {
 	Checkpoints checkpoint.Log
 	// Stores are the job's stores (storage.Specs); none if it has none.
 	Stores []storage.Spec
+	// SideInputs are the program's functions that make entries of the messages of
+	// side inputs, by name.
+	SideInputs map[string]task.SideInput
 	// Snapshots keeps copies of stores on disk; nil: none are made or used.
 	Snapshots storage.Snapshots
 	// JobTasks are the names of all tasks of the job. Local state of others is
@@ -92,6 +95,7 @@ type Container struct {
 	changelogEnds    storage.EndsFunc
 	// disk is where stores on disk lie.
 	disk    stateFolders
+	side    *sides
 	queries queries
 	flows   flows
 	counts  containerCounts
@@ -128,7 +132,12 @@ func New(o Options) (*Container, error) {
 	if o.Events == nil {
 		o.Events = events.Discard{}
 	}
+	side, err := splitSideInputs(&o)
+	if err != nil {
+		return nil, fmt.Errorf("container %s: %w", o.Model.ID, err)
+	}
 	c := &Container{
+		side: side,
 		opts: o, settings: s, events: o.Events, now: o.Now,
 		log:       o.Logger.With("container", o.Model.ID),
 		consumers: map[string]system.Consumer{},
@@ -313,11 +322,17 @@ func (c *Container) start() error {
 	if err := c.findState(); err != nil {
 		return err
 	}
+	if err := c.openShared(); err != nil {
+		return err
+	}
 	if err := c.each(c.parallel, c.open); err != nil {
 		return err
 	}
 	c.cleanState()
-	return c.consume(starts)
+	if err := c.consume(starts); err != nil {
+		return err
+	}
+	return c.follow()
 }
 
 // How many tasks restore and initialise at a time.
@@ -433,9 +448,11 @@ func (c *Container) cause() error {
 // producers, consumers.
 func (c *Container) shut(err error) error {
 	c.queries.close()
-	errs := []error{c.endTransactions(err != nil)}
+	errs := []error{c.side.stopFollowing(), c.endTransactions(err != nil)}
+	left := false
 	for _, t := range c.tasks {
 		if t.busy.Load() {
+			left = true
 			continue // left behind in a call; nothing of it may be touched
 		}
 		if t.opened {
@@ -447,6 +464,9 @@ func (c *Container) shut(err error) error {
 		if err == nil {
 			errs = append(errs, t.out.close(), t.changelogs.close())
 		}
+	}
+	if !left {
+		errs = append(errs, c.side.close())
 	}
 	errs = append(errs, c.closeProducers())
 	for _, name := range sortedKeys(c.consumers) {

@@ -31,14 +31,17 @@ type home interface {
 // instance is one running task (Samza: TaskInstance). All of it belongs to the
 // task's goroutine (loop), but for sig and what is atomic.
 type instance struct {
-	name        string
-	task        task.Task
-	settings    *settings
-	lanes       []*lane
-	fetchers    map[*lane]*fetcher
-	out         outputs
-	changelogs  outputs
-	stores      *storage.Set
+	name       string
+	task       task.Task
+	settings   *settings
+	lanes      []*lane
+	fetchers   map[*lane]*fetcher
+	out        outputs
+	changelogs outputs
+	stores     *storage.Set
+	// sides are the task's own stores that are filled from side inputs, once they
+	// are filled; the container fills and closes them.
+	sides       atomic.Pointer[[]*storage.Side]
 	checkpoints checkpoint.Log // nil: none
 	// tx is the way out of everything the task writes, with exactly-once; nil
 	// otherwise.

@@ -37,7 +37,7 @@ func (p *program) runLocal(file string, f localFlags) (err error) {
 	defer func() { show.End(err) }()
 	log := slog.New(show.Handler())
 
-	j := &localJob{}
+	j := &localJob{sideInputs: p.sideInputs}
 	ctx, done := p.watch(context.Background(), j.stop)
 	defer done()
 	err = j.run(ctx, c, newTask, show, log)
@@ -62,6 +62,8 @@ func readConfig(file string) (config.Config, error) {
 
 // localJob is all containers of a job in one process.
 type localJob struct {
+	sideInputs map[string]task.SideInput
+
 	mu         sync.Mutex
 	why        string // to stop; "" if not
 	begun      context.CancelFunc
@@ -128,6 +130,7 @@ func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factor
 			Config: c, Model: pl.model.Containers[id], NewTask: newTask, System: systems.Get,
 			Checkpoints: pl.checkpoints, Stores: pl.specs, Metrics: m.of, Events: sink, Logger: log,
 			UntilCaughtUp: until, Preloaded: preloaded, JobTasks: jobTasks(pl.model),
+			SideInputs: j.sideInputs,
 		})
 		if err != nil {
 			return err

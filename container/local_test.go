@@ -262,11 +262,11 @@ func TestRunLocalErrors(t *testing.T) {
 func TestProgramAnswers(t *testing.T) {
 	ask := func(args ...string) (int, string, string) {
 		var out, errs bytes.Buffer
-		p := &program{tasks: Tasks{"b": calls{}.factory(), "a": calls{}.factory()}, name: "prog", args: args,
+		p := &program{tasks: Tasks{"b": calls{}.factory(), "a": calls{}.factory()}, name: "prog", sideInputs: map[string]task.SideInput{"f": nil}, args: args,
 			getenv: func(string) string { return "" }, stdout: &out, stderr: &errs, now: time.Now}
 		return p.run(), out.String(), errs.String()
 	}
-	if code, out, _ := ask("--list-tasks"); code != 0 || out != "{\"engines\":[\"memory\",\"pebble\"],\"tasks\":[\"a\",\"b\"]}\n" {
+	if code, out, _ := ask("--list-tasks"); code != 0 || out != "{\"engines\":[\"memory\",\"pebble\"],\"sideInputs\":[\"f\"],\"tasks\":[\"a\",\"b\"]}\n" {
 		t.Errorf("--list-tasks: %d %q", code, out)
 	}
 	if code, out, _ := ask("--help"); code != 0 || !strings.Contains(out, "a, b") || !strings.Contains(out, "Example:") {

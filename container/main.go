@@ -35,13 +35,31 @@ type Tasks map[string]task.Factory
 // with --run-local, and lists its tasks with --list-tasks; run-job does all of
 // that for its user. Exit codes: 0 done, 1 failed, 2 wrong usage or
 // configuration, 3 a service could not be reached.
-func Main(tasks Tasks) {
+func Main(tasks Tasks, options ...Option) {
 	signals := make(chan os.Signal, 4)
 	ossignal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	os.Exit((&program{
+	p := &program{
 		tasks: tasks, args: os.Args[1:], name: programName(os.Args[0]), getenv: os.Getenv,
 		stdout: os.Stdout, stderr: os.Stderr, signals: signals, now: time.Now, exit: os.Exit,
-	}).run())
+	}
+	for _, o := range options {
+		o(p)
+	}
+	os.Exit(p.run())
+}
+
+// Option adds to a program what is not a task.
+type Option func(*program)
+
+// WithSideInput holds a function that fills stores from side inputs, under the
+// name that stores.NAME.side.inputs.processor.factory gives.
+func WithSideInput(name string, f task.SideInput) Option {
+	return func(p *program) {
+		if p.sideInputs == nil {
+			p.sideInputs = map[string]task.SideInput{}
+		}
+		p.sideInputs[name] = f
+	}
 }
 
 func programName(path string) string {
@@ -55,6 +73,7 @@ func programName(path string) string {
 // field.
 type program struct {
 	tasks          Tasks
+	sideInputs     map[string]task.SideInput
 	args           []string
 	name           string
 	getenv         func(string) string
@@ -122,7 +141,9 @@ func (p *program) do() error {
 	}
 	switch {
 	case *list:
-		return json.NewEncoder(p.stdout).Encode(map[string][]string{"tasks": p.names(), "engines": engine.Names()})
+		return json.NewEncoder(p.stdout).Encode(map[string][]string{
+			"tasks": p.names(), "engines": engine.Names(), "sideInputs": append([]string{}, sortedKeys(p.sideInputs)...),
+		})
 	case *local != "":
 		return p.runLocal(*local, localFlags{quiet: *quiet, untilCaughtUp: *until})
 	case p.getenv(launch.EnvContainerID) != "":

@@ -43,7 +43,7 @@ func (c *Container) state() string {
 		return coordinator.ContainerPaused
 	case c.live:
 		return coordinator.ContainerRunning
-	case c.published != nil && len(c.opts.Stores) > 0:
+	case c.published != nil && len(c.opts.Stores)+len(c.side.specs) > 0:
 		return coordinator.ContainerRestoring
 	}
 	return coordinator.ContainerStarting
@@ -67,6 +67,16 @@ func (t *instance) report(state string) coordinator.TaskReport {
 			System: l.source.System, Stream: l.source.Stream, Partition: l.source.Partition,
 			Next: l.position.Load(), HighWatermark: l.end.Load(),
 		})
+	}
+	if sides := t.sides.Load(); sides != nil {
+		for _, side := range *sides {
+			for _, p := range side.Places() {
+				r.Inputs = append(r.Inputs, coordinator.InputReport{
+					System: p.Partition.System, Stream: p.Partition.Stream, Partition: p.Partition.Partition,
+					Next: p.Next, HighWatermark: p.End,
+				})
+			}
+		}
 	}
 	if state == coordinator.ContainerRestoring {
 		for _, p := range t.restores.all() {

@@ -16,7 +16,6 @@ import (
 	"heddle/storage"
 	"heddle/storage/local"
 	"heddle/system"
-	"heddle/task"
 )
 
 // openStores makes a task's stores and restores them to its checkpoint.
@@ -26,13 +25,11 @@ func (c *Container) openStores(t *instance) error {
 		TaskName:           t.name,
 		ChangelogPartition: c.opts.Model.Tasks[t.name].ChangelogPartition,
 		Outbox:             t.changelogs.box,
-		Serdes: func(name string) (task.Serde, error) {
-			return namedSerde(c.opts.Config, name, "serializers.registry."+name+".class")
-		},
-		Metrics: t.registry,
-		Logger:  t.log,
-		Ends:    c.changelogEnds,
-		Now:     c.now,
+		Serdes:             c.storeSerde,
+		Metrics:            t.registry,
+		Logger:             t.log,
+		Ends:               c.changelogEnds,
+		Now:                c.now,
 
 		Tasks:      len(c.opts.Model.Tasks),
 		Folders:    c.disk.logged,
@@ -50,6 +47,9 @@ func (c *Container) openStores(t *instance) error {
 		return err
 	}
 	if err := c.restore(t, targets); err != nil {
+		return err
+	}
+	if err := c.openSides(t); err != nil {
 		return err
 	}
 	for _, s := range c.opts.Stores {
@@ -89,7 +89,7 @@ type stateFolders struct {
 // of it.
 func (c *Container) findState() error {
 	c.disk.restoring = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
-	if !slices.ContainsFunc(c.opts.Stores, storage.Spec.OnDisk) {
+	if !slices.ContainsFunc(c.opts.Stores, storage.Spec.OnDisk) && !slices.ContainsFunc(c.side.specs, storage.Spec.OnDisk) {
 		return nil
 	}
 	home := filepath.Join(config.HeddleHome.Of(c.opts.Config), "state")
@@ -132,9 +132,13 @@ func (c *Container) cleanState() {
 	for _, s := range c.opts.Stores {
 		retention[s.Name] = s.Policy.DeleteRetention
 	}
+	shared := map[string]bool{}
+	for _, s := range c.side.specs {
+		retention[s.Name], shared[s.Name] = s.Policy.DeleteRetention, s.Shared
+	}
 	c.disk.logged.Clean(func(id local.Identity) bool {
 		_, there := retention[id.Store]
-		return there && (c.opts.JobTasks == nil || slices.Contains(c.opts.JobTasks, id.Task))
+		return there && (shared[id.Store] || c.opts.JobTasks == nil || slices.Contains(c.opts.JobTasks, id.Task))
 	}, func(store string) time.Duration {
 		if d := retention[store]; d > 0 {
 			return d
@@ -179,6 +183,18 @@ func (c *Container) findChangelogs() error {
 				return fmt.Errorf("changelog of store %q: %w", s.Name, err)
 			}
 			c.changelogSystems[name] = sys
+		}
+	}
+	for _, s := range c.side.specs {
+		for _, in := range s.SideInputs {
+			if c.changelogSystems[in.System] != nil {
+				continue
+			}
+			sys, err := c.opts.System(in.System)
+			if err != nil {
+				return fmt.Errorf("side input %s of store %q: %w", in, s.Name, err)
+			}
+			c.changelogSystems[in.System] = sys
 		}
 	}
 	c.changelogEnds = storage.SharedEnds(c.changelogSystems)

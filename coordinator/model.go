@@ -68,6 +68,15 @@ func buildInput(ctx context.Context, cfg config.Config, systems map[string]syste
 	if err != nil {
 		return in, err
 	}
+	_, side, err := config.SideInputs(cfg)
+	if err != nil {
+		return in, err
+	}
+	for _, s := range side {
+		if !slices.Contains(inputs, s) {
+			inputs = append(inputs, s)
+		}
+	}
 	if in.Broadcast, err = Broadcast(cfg); err != nil {
 		return in, err
 	}
@@ -82,6 +91,9 @@ func buildInput(ctx context.Context, cfg config.Config, systems map[string]syste
 		return in, err
 	}
 	in.Grouper = jobmodel.Grouper(grouper.Name)
+	if err := sideInputsGroup(cfg, in, side); err != nil {
+		return in, err
+	}
 	expand, err := config.JobInputExpansion.Get(cfg)
 	if err != nil {
 		return in, err
@@ -116,6 +128,24 @@ func buildInput(ctx context.Context, cfg config.Config, systems map[string]syste
 		}
 	}
 	return in, nil
+}
+
+// sideInputsGroup refuses a grouper that would make tasks of their own of a
+// store's side inputs.
+func sideInputsGroup(cfg config.Config, in jobmodel.BuildInput, side []config.SystemStream) error {
+	if in.Grouper != jobmodel.BySSP {
+		return nil
+	}
+	for _, s := range side {
+		if slices.ContainsFunc(in.Broadcast, func(b jobmodel.Input) bool { return b.StreamID() == jobmodel.Stream(s) }) {
+			continue
+		}
+		key := config.JobGrouper.Name()
+		return &config.Error{Key: key, Origin: cfg.Origin(key),
+			Problem: fmt.Sprintf("the grouper makes a task of each partition, so that no task that processes messages would have one of the side input %s", s),
+			Hint:    "group by partition, or name the partitions in task.broadcast.inputs, or share the store (heddle.stores.NAME.shared=true)"}
+	}
+	return nil
 }
 
 // partitions asks each system for the partition counts of its streams.

@@ -67,6 +67,8 @@ type positions struct {
 	model   jobmodel.JobModel
 	last    map[string]checkpoint.Checkpoint
 	ends    map[system.StreamID][]system.Ends
+	// side are the streams that fill stores: no checkpoint holds them.
+	side []config.SystemStream
 }
 
 func (j *Job) positions(ctx context.Context) (*positions, error) {
@@ -83,6 +85,9 @@ func (j *Job) positions(ctx context.Context) (*positions, error) {
 }
 
 func (p *positions) read(ctx context.Context, j *Job) (err error) {
+	if p.side, _, err = config.SideInputs(j.Config); err != nil {
+		return err
+	}
 	if p.model, _, err = coordinator.Plan(ctx, j.Config, p.systems); err != nil {
 		return err
 	}
@@ -111,11 +116,16 @@ func (p *positions) read(ctx context.Context, j *Job) (err error) {
 	return nil
 }
 
-// tasks are those of all containers, by name.
+// tasks are those of all containers, by name, without their side inputs.
 func (p *positions) tasks() []jobmodel.Task {
 	var all []jobmodel.Task
 	for _, c := range p.model.Containers {
-		all = slices.AppendSeq(all, maps.Values(c.Tasks))
+		for _, t := range c.Tasks {
+			t.Inputs = slices.DeleteFunc(slices.Clone(t.Inputs), func(in jobmodel.Input) bool {
+				return slices.Contains(p.side, config.SystemStream(in.StreamID()))
+			})
+			all = append(all, t)
+		}
 	}
 	slices.SortFunc(all, func(a, b jobmodel.Task) int { return naturally(a.Name, b.Name) })
 	return all

@@ -88,16 +88,17 @@ func newStoreMetrics(r task.Metrics, spec Spec) *storeMetrics {
 	return m
 }
 
+func (st *opened) publish(flush time.Duration) { st.metrics.publish(st.store, flush) }
+
 // publish brings the metrics up to the counts.
-func (st *opened) publish(flush time.Duration) {
-	m := st.metrics
+func (m *storeMetrics) publish(st *store, flush time.Duration) {
 	if m == nil {
 		return
 	}
 	m.flush.Observe(flush)
 	for i := range m.counters {
 		c := &m.counters[i]
-		if v := c.value(st.store); v != c.last {
+		if v := c.value(st); v != c.last {
 			c.counter.Add(v - c.last)
 			c.last = v
 		}

@@ -52,6 +52,9 @@ func open(spec Spec, o Options, outboxes map[string]system.Outbox) (_ *opened, e
 		Store: spec.Name, Task: o.TaskName, Partition: o.ChangelogPartition, Engine: spec.Engine, Layout: layout,
 		KeySerde: fmt.Sprintf("%T", keys), ValueSerde: fmt.Sprintf("%T", values),
 	}}
+	if spec.FromSide() {
+		st.id.Changelog = sideIdentity(spec)
+	}
 	if spec.Logged() {
 		st.id.Changelog = spec.Changelog.String()
 		out, ok := outboxes[spec.Changelog.System]
@@ -130,7 +133,7 @@ func (st *opened) openEngine(o Options) error {
 		return nil
 	}
 	folders := o.Folders
-	if !st.spec.Logged() {
+	if !st.spec.kept() {
 		folders = o.Scratch
 	}
 	if folders == nil {
@@ -141,7 +144,7 @@ func (st *opened) openEngine(o Options) error {
 	}
 	st.id = st.folder.Identity()
 	st.options.Dir = st.folder.State()
-	if !st.spec.Logged() || st.spec.CleanAtStart {
+	if !st.spec.kept() || st.spec.CleanAtStart {
 		err = st.folder.Reset()
 	}
 	if err == nil {
@@ -254,7 +257,7 @@ func (st *opened) close() error {
 	if errors.Is(st.store.err, engine.ErrCorrupt) || errors.Is(err, engine.ErrCorrupt) {
 		err = errors.Join(err, st.folder.Condemn(errors.Join(st.store.err, err).Error()))
 	}
-	if !st.spec.Logged() {
+	if !st.spec.kept() {
 		return errors.Join(err, st.folder.Remove())
 	}
 	return errors.Join(err, st.folder.Close())

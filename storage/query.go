@@ -60,6 +60,11 @@ func (s *Set) View(store string, live bool) (View, error) {
 		}
 		return v, nil
 	}
+	for _, l := range s.lent {
+		if l.name == store {
+			return View{Keys: l.keys, Values: l.values, from: l.engine}, l.err
+		}
+	}
 	return View{}, fmt.Errorf("store %q of task %q: %w; there are %s", store, s.o.TaskName, ErrNoStore, strings.Join(s.Names(), ", "))
 }
 
@@ -82,6 +87,12 @@ func (s *Set) Sizes() []Size {
 		}
 		if e, ok := st.engine.(interface{ Size() int64 }); ok {
 			out[i].Bytes = e.Size()
+		}
+	}
+	for _, l := range s.lent {
+		if r, ok := l.engine.(readOnly); ok {
+			entries, bytes := r.size()
+			out = append(out, Size{l.name, entries, bytes})
 		}
 	}
 	return out

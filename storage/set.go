@@ -65,10 +65,26 @@ type Options struct {
 
 func (o Options) now() time.Time { return o.Now() }
 
+func (o Options) defaults() Options {
+	if o.Serdes == nil {
+		o.Serdes = serde.New
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Tasks = max(o.Tasks, 1)
+	return o
+}
+
 // Set holds all stores of one task. The task's goroutine uses it.
 type Set struct {
 	o      Options
 	stores []*opened // by name
+	// lent are the stores that are filled from side inputs.
+	lent []lent
 }
 
 // Position says how far a changelog belongs to the committed state.
@@ -80,16 +96,7 @@ type Position struct {
 
 // Open makes the stores of a task, empty. It does no reading.
 func Open(specs []Spec, o Options) (*Set, error) {
-	if o.Serdes == nil {
-		o.Serdes = serde.New
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	o.Tasks = max(o.Tasks, 1)
+	o = o.defaults()
 	s := &Set{o: o}
 	outboxes := map[string]system.Outbox{}
 	logs := map[system.StreamID]string{}
@@ -111,10 +118,14 @@ func Open(specs []Spec, o Options) (*Set, error) {
 
 // Names are the names of the stores, sorted.
 func (s *Set) Names() []string {
-	names := make([]string, len(s.stores))
-	for i, st := range s.stores {
-		names[i] = st.spec.Name
+	names := make([]string, 0, len(s.stores)+len(s.lent))
+	for _, st := range s.stores {
+		names = append(names, st.spec.Name)
 	}
+	for _, l := range s.lent {
+		names = append(names, l.name)
+	}
+	slices.Sort(names)
 	return names
 }
 
@@ -125,7 +136,12 @@ func (s *Set) Store(name string) (task.Store, error) {
 			return st.store, nil
 		}
 	}
-	if len(s.stores) == 0 {
+	for _, l := range s.lent {
+		if l.name == name {
+			return l, nil
+		}
+	}
+	if len(s.stores)+len(s.lent) == 0 {
 		return nil, fmt.Errorf("store %q is not configured, nor is any other; set stores.%s.factory", name, name)
 	}
 	return nil, fmt.Errorf("store %q is not configured; there are %s; set stores.%s.factory", name, strings.Join(s.Names(), ", "), name)
@@ -141,6 +157,9 @@ func (s *Set) Flush() error {
 			return fmt.Errorf("task %q: %w", s.o.TaskName, err)
 		}
 		st.publish(s.o.now().Sub(start))
+	}
+	for _, l := range s.lent {
+		l.metrics.publish(l.store, 0)
 	}
 	return nil
 }
@@ -199,6 +218,9 @@ func (s *Set) Close() error {
 		}
 		st.store.err = fmt.Errorf("store %q is closed", st.spec.Name)
 	}
-	s.stores = nil
+	for _, l := range s.lent {
+		l.err = fmt.Errorf("store %q is closed", l.name)
+	}
+	s.stores, s.lent = nil, nil
 	return errors.Join(errs...)
 }

@@ -23,6 +23,14 @@ type Spec struct {
 	// Changelog is the stream that every change is written to; the zero value
 	// means none, and what the store holds is lost with the container.
 	Changelog system.StreamID
+	// SideInputs are the streams that fill the store instead of a task
+	// (stores.NAME.side.inputs); SideProcessor names what makes entries of their
+	// messages (stores.NAME.side.inputs.processor.factory), "" the message itself.
+	// Shared tells that the tasks of a container have one copy
+	// (heddle.stores.NAME.shared).
+	SideInputs    []system.StreamID
+	SideProcessor string
+	Shared        bool
 	// CacheEntries bounds the cache (stores.NAME.object.cache.size); 0: no
 	// cache, every write goes through; Unlimited.
 	CacheEntries int
@@ -90,7 +98,8 @@ func Specs(c config.Config) ([]Spec, error) {
 	for i, s := range stores {
 		specs[i] = Spec{
 			Name: s.Name, Engine: s.Engine, KeySerde: s.KeySerde, ValueSerde: s.MsgSerde,
-			Changelog:    system.StreamID(s.Changelog),
+			Changelog:     system.StreamID(s.Changelog),
+			SideProcessor: s.SideProcessor, Shared: s.Shared,
 			CacheEntries: s.CacheEntries, WriteBatch: s.WriteBatch,
 			CacheBytes: s.CacheBytes, WriteBufferBytes: s.WriteBufferBytes,
 			Compression: s.Compression, BlockBytes: int(s.BlockBytes), WAL: s.WAL, CleanAtStart: s.CleanAtStart,
@@ -103,6 +112,9 @@ func Specs(c config.Config) ([]Spec, error) {
 				DropExisting:     !config.TaskTransactionalRetain.Of(c),
 				MinCompactionLag: s.MinCompactionLag,
 			},
+		}
+		for _, in := range s.SideInputs {
+			specs[i].SideInputs = append(specs[i].SideInputs, system.StreamID(in))
 		}
 		if !config.StoreCacheEntries.IsSet(c, s.Name) {
 			specs[i].CacheEntries = Unlimited

@@ -95,8 +95,20 @@ func Topics(c config.Config, f Facts) ([]Creation, error) {
 		return nil, err
 	}
 	need := map[config.SystemStream]bool{} // true: it is an input
+	keys := map[config.SystemStream]string{}
 	for _, s := range inputs {
-		need[s] = true
+		need[s], keys[s] = true, "task.inputs"
+	}
+	stores, err := config.Stores(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, st := range stores {
+		for _, s := range st.SideInputs {
+			if !need[s] {
+				need[s], keys[s] = true, config.StoreSideInputs.Name(st.Name)
+			}
+		}
 	}
 	named := slices.Collect(maps.Keys(preloaded))
 	for _, s := range configured {
@@ -144,7 +156,7 @@ func Topics(c config.Config, f Facts) ([]Creation, error) {
 			create = append(create, Creation{System: s.System, Spec: spec, Why: why})
 		case !isInput && facts.AutoCreates:
 		case isInput:
-			errs = append(errs, &Missing{Stream: s, Input: true, Key: "task.inputs", Origin: c.Origin("task.inputs"), Partitions: sc.Partitions})
+			errs = append(errs, &Missing{Stream: s, Input: true, Key: keys[s], Origin: c.Origin(keys[s]), Partitions: sc.Partitions})
 		default:
 			key := "streams." + sc.ID
 			errs = append(errs, &Missing{Stream: s, Key: key, Origin: originBelow(c, key+".")})

@@ -212,6 +212,9 @@ type Listing struct {
 	// Engines are the names of the engines for stores that it holds; nil if it was
 	// built before programs told.
 	Engines []string `json:"engines"`
+	// SideInputs are the names of its functions for side inputs; nil if it was
+	// built before programs told.
+	SideInputs []string `json:"sideInputs"`
 }
 
 // List asks a built program what it holds.

@@ -24,6 +24,25 @@ type Engine interface {
 	Close() error
 }
 
+// Concurrent is an Engine that can be read by other goroutines while its own
+// writes to it.
+type Concurrent interface {
+	Engine
+	// Reader gives one more goroutine a way to read. It sees what was applied:
+	// of each batch all or nothing, from the return of Apply on. The engine's own
+	// goroutine calls it.
+	Reader() Reader
+}
+
+// Reader reads an Engine without locks. One goroutine uses it, but for its
+// iterators, each of which may live in another.
+type Reader interface {
+	// Get, Range and Snapshot are Engine's.
+	Get(dst []byte, key string) (value []byte, ok bool, err error)
+	Range(from, to string) Iterator
+	Snapshot() Snapshot
+}
+
 // OnDisk is an Engine whose folder outlives it.
 type OnDisk interface {
 	Engine

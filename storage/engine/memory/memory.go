@@ -4,6 +4,7 @@ package memory
 
 import (
 	"slices"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/tidwall/btree"
@@ -16,9 +17,11 @@ import (
 type Engine struct {
 	tree btree.Map[string, string]
 	mark []byte
+	// published is what readers see; nil while there is none.
+	published atomic.Pointer[btree.Map[string, string]]
 }
 
-var _ engine.Engine = (*Engine)(nil)
+var _ engine.Concurrent = (*Engine)(nil)
 
 func init() { //nolint:gochecknoinits // an engine makes itself known, as a driver does
 	engine.Register(engine.Memory, func(engine.Options) (engine.Engine, error) { return New(), nil })
@@ -48,8 +51,40 @@ func (m *Engine) Apply(batch []engine.Write, mark []byte) error {
 			m.tree.Set(w.Key, string(w.Value))
 		}
 	}
+	if len(batch) > 0 && m.published.Load() != nil {
+		m.published.Store(m.tree.Copy())
+	}
 	return nil
 }
+
+// Reader is engine.Concurrent's. From the first one on each Apply publishes a
+// copy of the tree that shares all nodes but those which are written to next.
+func (m *Engine) Reader() engine.Reader {
+	if m.published.Load() == nil {
+		m.published.Store(m.tree.Copy())
+	}
+	return reader{m}
+}
+
+// reader reads what is published: a tree that nobody changes.
+type reader struct{ m *Engine }
+
+func (r reader) Get(dst []byte, key string) ([]byte, bool, error) {
+	v, ok := r.m.published.Load().Get(key)
+	if !ok {
+		return dst, false, nil
+	}
+	return append(dst, v...), true, nil
+}
+
+// Len is the number of entries.
+func (r reader) Len() int { return r.m.published.Load().Len() }
+
+func (r reader) Range(from, to string) engine.Iterator {
+	return &iterator{it: r.m.published.Load().Iter(), from: from, to: to}
+}
+
+func (r reader) Snapshot() engine.Snapshot { return &snapshot{r.m.published.Load()} }
 
 // Mark is engine.Engine's.
 func (m *Engine) Mark() ([]byte, error) { return m.mark, nil }

@@ -1,0 +1,181 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"heddle/system"
+)
+
+// sidePlace is how far one partition of a side input has been read.
+type sidePlace struct {
+	partition system.Partition
+	// next is the offset of the first message that is not in the store.
+	next int64
+	// at is a time before which no message from next on was written, in ms; the
+	// zero time if unknown.
+	at time.Time
+}
+
+// The encoding of a mark of side inputs: a version of its own (no Mark has it),
+// the number of places, and for each its system, stream, partition, next and at.
+const (
+	sideMarkVersion = 2
+	// maxPlaces and maxPlaceName bound what is believed of a mark.
+	maxPlaces    = 1 << 20
+	maxPlaceName = 1 << 10
+)
+
+// appendSideMark appends the mark's bytes. The places need not be sorted; equal
+// ones give equal bytes.
+func appendSideMark(dst []byte, places []sidePlace) []byte {
+	places = slices.Clone(places)
+	slices.SortFunc(places, func(a, b sidePlace) int {
+		return cmpPartitions(a.partition, b.partition)
+	})
+	dst = append(dst, sideMarkVersion)
+	dst = binary.AppendUvarint(dst, uint64(len(places)))
+	for _, p := range places {
+		for _, name := range []string{p.partition.System, p.partition.Stream} {
+			dst = binary.AppendUvarint(dst, uint64(len(name)))
+			dst = append(dst, name...)
+		}
+		dst = binary.AppendUvarint(dst, uint64(max(p.partition.Partition, 0)))
+		dst = binary.AppendUvarint(dst, uint64(max(p.next, 0)))
+		var at int64
+		if !p.at.IsZero() {
+			at = p.at.UnixMilli()
+		}
+		dst = binary.AppendVarint(dst, at)
+	}
+	return dst
+}
+
+func cmpPartitions(a, b system.Partition) int {
+	if c := strings.Compare(a.System, b.System); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Stream, b.Stream); c != 0 {
+		return c
+	}
+	return int(a.Partition) - int(b.Partition)
+}
+
+var errSideMark = errors.New("it is none of side inputs, or damaged")
+
+// parseSideMark reads what appendSideMark wrote.
+func parseSideMark(b []byte) ([]sidePlace, error) {
+	fail := func() ([]sidePlace, error) { return nil, fmt.Errorf("mark %.40x: %w", b, errSideMark) }
+	if len(b) < 2 || b[0] != sideMarkVersion {
+		return fail()
+	}
+	rest, good := b[1:], true
+	number := func(limit uint64) uint64 {
+		v, n := binary.Uvarint(rest)
+		if n <= 0 || v > limit {
+			good, rest = false, nil
+			return 0
+		}
+		rest = rest[n:]
+		return v
+	}
+	text := func() string {
+		n := int(number(maxPlaceName))
+		if n > len(rest) {
+			good, rest = false, nil
+			return ""
+		}
+		s := string(rest[:n])
+		rest = rest[n:]
+		return s
+	}
+	var out []sidePlace
+	for count := number(maxPlaces); count > 0 && good; count-- {
+		p := sidePlace{partition: system.Partition{System: text(), Stream: text()}}
+		p.partition.Partition = int32(number(math.MaxInt32))
+		p.next = int64(number(math.MaxInt64))
+		at, n := binary.Varint(rest)
+		if n <= 0 {
+			return fail()
+		}
+		rest = rest[n:]
+		if at != 0 {
+			p.at = time.UnixMilli(at).UTC()
+		}
+		out = append(out, p)
+	}
+	if !good || len(rest) > 0 {
+		return fail()
+	}
+	return out, nil
+}
+
+// sidePlan says where each partition is read from.
+type sidePlan struct {
+	// places are those of all partitions, as a state that is kept has them, or
+	// the oldest messages.
+	places []sidePlace
+	// keep tells that the local state is what is added to; without it dropped
+	// says why, if there was any, and unexpected that it should have been of use.
+	keep       bool
+	dropped    string
+	unexpected bool
+}
+
+// planSide decides whether a local state (nil: there is none) is used. ends are
+// those of the wanted partitions. What a side input forgot while nobody read it
+// would stay in the store for good, so a state that is not known to have seen all
+// deletions is read anew.
+func planSide(local []sidePlace, ends map[system.Partition]system.Ends, retention time.Duration, now time.Time) sidePlan {
+	if retention == 0 {
+		retention = DefaultDeleteRetention
+	}
+	plan := sidePlan{}
+	held := map[system.Partition]sidePlace{}
+	for _, p := range local {
+		held[p.partition] = p
+		if _, wanted := ends[p.partition]; !wanted && plan.dropped == "" {
+			plan.dropped = fmt.Sprintf("it holds partition %d of %s, which is not read any more", p.partition.Partition, p.partition.StreamID())
+		}
+	}
+	for _, part := range sortedPartitions(ends) {
+		e := ends[part]
+		p, ok := held[part]
+		switch {
+		case !ok || plan.dropped != "":
+		case p.next < e.Oldest || p.next > e.Stable:
+			plan.unexpected = true
+			plan.dropped = fmt.Sprintf("it was read to offset %d of %s, partition %d, which has %d to %d (was the topic made anew, or were its messages dropped by age?)",
+				p.next, part.StreamID(), part.Partition, e.Oldest, e.Stable)
+		case p.next < e.Stable && now.Sub(p.at) > retention/10*9:
+			age := "of unknown age"
+			if !p.at.IsZero() {
+				age = now.Sub(p.at).Round(time.Second).String() + " old"
+			}
+			plan.dropped = fmt.Sprintf("it is %s, and deletions since then may be gone from %s (stores.*.changelog.delete.retention.ms is %d)", age, part.StreamID(), retention.Milliseconds())
+		}
+	}
+	plan.keep = local != nil && plan.dropped == ""
+	for _, part := range sortedPartitions(ends) {
+		p := sidePlace{partition: part, next: ends[part].Oldest}
+		if h, ok := held[part]; ok && plan.keep {
+			p = h
+		}
+		plan.places = append(plan.places, p)
+	}
+	return plan
+}
+
+func sortedPartitions[V any](m map[system.Partition]V) []system.Partition {
+	out := make([]system.Partition, 0, len(m))
+	for p := range m {
+		out = append(out, p)
+	}
+	slices.SortFunc(out, cmpPartitions)
+	return out
+}
