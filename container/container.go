@@ -16,6 +16,7 @@ import (
 	"heddle/container/events"
 	"heddle/jobmodel"
 	"heddle/storage"
+	"heddle/storage/snapshot"
 	"heddle/system"
 	"heddle/task"
 )
@@ -40,7 +41,8 @@ type Options struct {
 	// SideInputs are the program's functions that make entries of the messages of
 	// side inputs, by name.
 	SideInputs map[string]task.SideInput
-	// Snapshots keeps copies of stores on disk; nil: none are made or used.
+	// Snapshots keeps copies of stores on disk; nil: as the configuration says
+	// (heddle.snapshot.uri).
 	Snapshots storage.Snapshots
 	// JobTasks are the names of all tasks of the job. Local state of others is
 	// removed; nil: they are not known, and it is not.
@@ -94,11 +96,14 @@ type Container struct {
 	changelogSystems map[string]system.System
 	changelogEnds    storage.EndsFunc
 	// disk is where stores on disk lie.
-	disk    stateFolders
-	side    *sides
-	queries queries
-	flows   flows
-	counts  containerCounts
+	disk stateFolders
+	side *sides
+	// snapshots are who keeps copies of them, nil: nobody; keeper is our own.
+	snapshots storage.Snapshots
+	keeper    *snapshot.Keeper
+	queries   queries
+	flows     flows
+	counts    containerCounts
 	// parallel is how many tasks are opened at a time.
 	parallel  int
 	startedAt time.Time
@@ -325,6 +330,9 @@ func (c *Container) start() error {
 	if err := c.openShared(); err != nil {
 		return err
 	}
+	if err := c.openSnapshots(); err != nil {
+		return err
+	}
 	if err := c.each(c.parallel, c.open); err != nil {
 		return err
 	}
@@ -469,6 +477,7 @@ func (c *Container) shut(err error) error {
 		errs = append(errs, c.side.close())
 	}
 	errs = append(errs, c.closeProducers())
+	c.closeSnapshots()
 	for _, name := range sortedKeys(c.consumers) {
 		errs = append(errs, c.consumers[name].Close())
 	}

@@ -34,7 +34,7 @@ func (c *Container) openStores(t *instance) error {
 		Tasks:      len(c.opts.Model.Tasks),
 		Folders:    c.disk.logged,
 		Scratch:    c.disk.scratch,
-		Snapshots:  c.opts.Snapshots,
+		Snapshots:  c.snapshots,
 		NeedCommit: t.askCommit,
 		NoCommits:  c.settings.commit <= 0,
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -74,6 +75,9 @@ type Size struct {
 	// Entries and Bytes are -1 where the engine cannot tell; what it tells of
 	// files is an estimate.
 	Entries, Bytes int64
+	// Snapshot is when the newest snapshot of it was taken that is known here;
+	// the zero time: none.
+	Snapshot time.Time
 }
 
 // Sizes gives the sizes of the stores' committed state. It costs little. The
@@ -81,7 +85,10 @@ type Size struct {
 func (s *Set) Sizes() []Size {
 	out := make([]Size, len(s.stores))
 	for i, st := range s.stores {
-		out[i] = Size{st.spec.Name, -1, -1}
+		out[i] = Size{Store: st.spec.Name, Entries: -1, Bytes: -1}
+		if s.o.Snapshots != nil && st.log != nil && st.onDisk() != nil {
+			out[i].Snapshot = s.o.Snapshots.Newest(st.id)
+		}
 		if e, ok := st.engine.(interface{ Len() int }); ok {
 			out[i].Entries = int64(e.Len())
 		}
@@ -92,7 +99,7 @@ func (s *Set) Sizes() []Size {
 	for _, l := range s.lent {
 		if r, ok := l.engine.(readOnly); ok {
 			entries, bytes := r.size()
-			out = append(out, Size{l.name, entries, bytes})
+			out = append(out, Size{Store: l.name, Entries: entries, Bytes: bytes})
 		}
 	}
 	return out

@@ -18,6 +18,10 @@ import (
 type Progress struct {
 	Store     string
 	Changelog system.Partition
+	// Source is what the store begins with; "" while that is not decided.
+	Source Source
+	// Downloaded of Download bytes of a snapshot have come.
+	Downloaded, Download int64
 	// Undoing tells the second part, the undoing of what came after the
 	// checkpoint, from the first.
 	Undoing bool
@@ -33,6 +37,16 @@ type Progress struct {
 	// Done is true once, at the end of the store's restore.
 	Done bool
 }
+
+// Source is what a restore begins with. The rest comes from the changelog.
+type Source string
+
+// The sources of a restore.
+const (
+	FromChangelog  Source = "changelog" // nothing
+	FromLocalState Source = "local state"
+	FromSnapshot   Source = "snapshot"
+)
 
 // EndsFunc gives the ends of all partitions of a changelog.
 type EndsFunc func(ctx context.Context, changelog system.StreamID) ([]system.Ends, error)
@@ -115,39 +129,61 @@ func (s *Set) restore(ctx context.Context, st *opened, sys system.System, askEnd
 	}
 	ends := all[st.log.partition]
 	log := st.logger.With("changelog", st.spec.Changelog.String(), "partition", st.log.partition)
-	again := false
-	for {
-		plan, mark, err := st.prepare(ctx, s.o, target, ends, log)
+	keeper := s.o.Snapshots
+	// Local state may be damaged, then a snapshot, then neither is there.
+	for left := 2; ; left-- {
+		p := preparation{st: st, target: target, ends: ends, now: s.o.now, log: log, keeper: keeper, progress: progress}
+		plan, mark, source, err := p.run(ctx)
 		if err == nil {
-			r := &restorer{st: st, sys: sys, log: log, now: s.o.Now, began: began, target: target, mark: mark, progress: progress}
+			r := &restorer{st: st, sys: sys, log: log, now: s.o.Now, began: began, target: target, mark: mark, source: source, progress: progress}
 			if err = r.run(ctx, plan); err == nil {
 				return nil
 			}
 		}
 		// The files may prove damaged only while they are read.
-		if st.folder == nil || again || !errors.Is(err, engine.ErrCorrupt) {
+		if st.folder == nil || left == 0 || source == FromChangelog || !errors.Is(err, engine.ErrCorrupt) {
 			return st.ailing(err)
 		}
-		again = true
-		log.Warn("the local state is damaged; it is removed and restored from the changelog", "folder", st.path(), "error", err)
+		log.Warn("the "+string(source)+" is damaged; it is removed, and the store is restored from elsewhere", "folder", st.path(), "error", err)
+		if source == FromSnapshot {
+			keeper = nil
+		}
 		if err := st.empty(); err != nil {
 			return err
 		}
 	}
 }
 
-// prepare makes the plan and leaves the engine as the plan wants it: with the
-// local state, that of a snapshot, or nothing. The mark is that of what is
-// kept.
-func (st *opened) prepare(ctx context.Context, o Options, target *Target, ends system.Ends, log *slog.Logger) (Plan, *Mark, error) {
-	for source := "local state"; ; source = "snapshot" {
+// progressOf is a store's progress before anything was read.
+func (st *opened) progressOf() Progress {
+	return Progress{Store: st.spec.Name, Changelog: system.Partition{
+		System: st.spec.Changelog.System, Stream: st.spec.Changelog.Stream, Partition: st.log.partition}}
+}
+
+// preparation is what a restore does before it reads the changelog.
+type preparation struct {
+	st       *opened
+	target   *Target
+	ends     system.Ends
+	now      func() time.Time
+	log      *slog.Logger
+	keeper   Snapshots // nil: there are no snapshots
+	progress func(Progress)
+}
+
+// run makes the plan and leaves the engine as the plan wants it: with the local
+// state, that of a snapshot, or nothing, as the source says. The mark is that of
+// what is kept.
+func (p *preparation) run(ctx context.Context) (Plan, *Mark, Source, error) {
+	st := p.st
+	for source := FromLocalState; ; source = FromSnapshot {
 		mark, dropped, err := st.mark()
 		if err != nil {
-			return Plan{}, nil, err
+			return Plan{}, nil, source, err
 		}
-		plan, err := MakePlan(target, mark, ends, st.spec.Policy, o.now())
+		plan, err := p.plan(mark)
 		if err != nil || plan.Keep {
-			return plan, mark, err
+			return plan, mark, source, err
 		}
 		if plan.Dropped != "" {
 			dropped = plan.Dropped
@@ -157,22 +193,36 @@ func (st *opened) prepare(ctx context.Context, o Options, target *Target, ends s
 			if plan.Unexpected {
 				level = slog.LevelWarn
 			}
-			log.Log(ctx, level, "the "+source+" is not used", "folder", st.path(), "why", dropped)
+			p.log.Log(ctx, level, "the "+string(source)+" is not used", "folder", st.path(), "why", dropped)
 			if err := st.empty(); err != nil {
-				return plan, nil, err
+				return plan, nil, FromChangelog, err
 			}
 		}
-		if source == "snapshot" || o.Snapshots == nil || st.onDisk() == nil || plan.From == plan.To {
-			return plan, nil, nil
+		if source == FromSnapshot || p.keeper == nil || st.onDisk() == nil || plan.From == plan.To {
+			return plan, nil, FromChangelog, nil
 		}
-		found, err := st.fetch(ctx, o.Snapshots, log)
+		found, err := p.fetch(ctx)
 		if err != nil {
-			return plan, nil, err
+			return plan, nil, FromSnapshot, err
 		}
 		if !found {
-			return plan, nil, nil
+			return plan, nil, FromChangelog, nil
 		}
 	}
+}
+
+// plan is that for a state with this mark; nil: for none.
+func (p *preparation) plan(mark *Mark) (Plan, error) {
+	return MakePlan(p.target, mark, p.ends, p.st.spec.Policy, p.now())
+}
+
+// useless says why a state with this mark is none that the plan keeps.
+func (p *preparation) useless(mark Mark) string {
+	plan, err := p.plan(&mark)
+	if err != nil {
+		return err.Error()
+	}
+	return plan.Dropped
 }
 
 // mark is what the engine says of its state, nil if it is empty; dropped says
@@ -196,18 +246,23 @@ func (st *opened) mark() (mark *Mark, dropped string, err error) {
 }
 
 // fetch fills the engine's folder from a snapshot.
-func (st *opened) fetch(ctx context.Context, keeper Snapshots, log *slog.Logger) (found bool, err error) {
+func (p *preparation) fetch(ctx context.Context) (found bool, err error) {
+	st := p.st
 	// Beside it first: a part of a snapshot must never look like a state.
 	dir, err := st.folder.Staging()
 	if err != nil {
 		return false, err
 	}
-	found, err = keeper.Fetch(ctx, st.id, dir)
+	found, err = p.keeper.Fetch(ctx, Wanted{ID: st.id, Dir: dir, Useless: p.useless, Progress: func(done, total int64) {
+		now := st.progressOf()
+		now.Source, now.Downloaded, now.Download = FromSnapshot, done, total
+		p.progress(now)
+	}})
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
 	if err != nil {
-		log.Warn("no snapshot can be used; the store is restored from the changelog alone", "error", err)
+		p.log.Warn("no snapshot can be used; the store is restored from the changelog alone", "error", err)
 	}
 	if err != nil || !found {
 		return false, nil
@@ -220,7 +275,7 @@ func (st *opened) fetch(ctx context.Context, keeper Snapshots, log *slog.Logger)
 	}
 	err = st.reopen()
 	if errors.Is(err, engine.ErrCorrupt) {
-		log.Warn("the snapshot is damaged; the store is restored from the changelog alone", "error", err)
+		p.log.Warn("the snapshot is damaged; the store is restored from the changelog alone", "error", err)
 		if err = st.folder.Reset(); err == nil {
 			err = st.reopen()
 		}
@@ -237,6 +292,7 @@ type restorer struct {
 	began    time.Time
 	target   *Target
 	mark     *Mark // of the state that is kept; nil: it begins empty
+	source   Source
 	progress func(Progress)
 	p        Progress
 
@@ -252,8 +308,8 @@ func (r *restorer) run(ctx context.Context, plan Plan) error {
 	if plan.Warning != "" {
 		r.log.Warn("restore: " + plan.Warning)
 	}
-	r.p = Progress{Store: st.spec.Name, Changelog: system.Partition{
-		System: st.spec.Changelog.System, Stream: st.spec.Changelog.Stream, Partition: st.log.partition}}
+	r.p = st.progressOf()
+	r.p.Source = r.source
 	if err := r.replay(ctx, plan); err != nil {
 		return err
 	}
@@ -277,7 +333,7 @@ func (r *restorer) run(ctx context.Context, plan Plan) error {
 	if r.keyless > 0 {
 		r.log.Warn("restore: records without a key were passed over; something else writes to this changelog", "records", r.keyless)
 	}
-	r.log.Info("store restored", "records", r.p.Records, "bytes", r.p.Bytes, "undone", r.p.Undone, "local state", plan.Keep,
+	r.log.Info("store restored", "records", r.p.Records, "bytes", r.p.Bytes, "undone", r.p.Undone, "source", string(r.source),
 		"offset", plan.Offset, "took", r.now().Sub(r.began).Round(time.Millisecond).String())
 	r.p.Done, r.p.Left = true, 0
 	r.progress(r.p)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"heddle/storage/engine"
 	"heddle/system/memory"
@@ -450,8 +451,11 @@ func (k *keeper) Take(_ context.Context, id Identity, e engine.OnDisk) error {
 	return e.Copy(k.dir)
 }
 
-func (k *keeper) Fetch(_ context.Context, _ Identity, dir string) (bool, error) {
+func (k *keeper) Newest(Identity) time.Time { return time.Time{} }
+
+func (k *keeper) Fetch(_ context.Context, w Wanted) (bool, error) {
 	k.fetches++
+	dir := w.Dir
 	if k.fail != nil {
 		// Half of it came.
 		return false, errors.Join(k.fail, os.WriteFile(filepath.Join(dir, "half"), nil, 0o600))

@@ -28,6 +28,13 @@ func (j Job) Dir() string {
 	return filepath.Join(j.Base, component, fileName(j.Name+"-"+j.ID))
 }
 
+// Copies is the folder for copies of the stores, on the same disk, until somebody
+// has read them.
+func (j Job) Copies() string {
+	// No job's folder begins with a dot.
+	return filepath.Join(j.Base, component, ".copies", fileName(j.Name+"-"+j.ID))
+}
+
 func (j Job) task(store, task string) string {
 	return filepath.Join(j.Dir(), fileName(store), fileName(task))
 }

@@ -53,15 +53,9 @@ func stock(entries []files.Entry, bad map[string]bool) map[string]int64 {
 }
 
 // missing gives those of the files that have to be uploaded, each content once.
-// What lies there counts only if a manifest names it, or if it was uploaded by
-// the caller (ours): another process could be about to remove the rest.
-func missing(want []File, have map[string]int64, manifests []known, ours map[string]bool) []File {
-	named := map[string]bool{}
-	for _, k := range manifests {
-		for _, f := range k.files {
-			named[f.Sum] = true
-		}
-	}
+// What lies there may be on its way out: so who has written a manifest looks
+// whether it is whole.
+func missing(want []File, have map[string]int64) []File {
 	var need []File
 	seen := map[string]bool{}
 	for _, f := range want {
@@ -69,12 +63,24 @@ func missing(want []File, have map[string]int64, manifests []known, ours map[str
 			continue
 		}
 		seen[f.Sum] = true
-		size, there := have[f.Sum]
-		if !there || size != f.Size || !named[f.Sum] && !ours[f.Sum] {
+		if size, there := have[f.Sum]; !there || size != f.Size {
 			need = append(need, f)
 		}
 	}
 	return need
+}
+
+// needs gives the sums of all files that a manifest names; all is true if one of
+// them could not be read and so may name any.
+func needs(manifests []known) (sums map[string]bool, all bool) {
+	sums = map[string]bool{}
+	for _, k := range manifests {
+		all = all || k.err != nil && !isDamaged(k.err)
+		for _, f := range k.files {
+			sums[f.Sum] = true
+		}
+	}
+	return sums, all
 }
 
 // complete tells if all files of the manifest lie there.
@@ -98,7 +104,8 @@ type trash struct {
 
 // sweep decides what is removed once a new snapshot is complete: all but the
 // newest retain complete manifests, and the files that none of the others needs.
-// The manifests are in the order of listed, the entries those of both folders.
+// The manifests are in the order of listed, the entries those of both folders;
+// now is the file system's.
 //
 // A manifest that cannot be read now, or is of another version, is not judged:
 // it stays until it is older than those that are kept, and as long as it stays
@@ -177,14 +184,15 @@ const (
 	warnOf
 )
 
-// judge decides whether a store is restored from a snapshot. usable says why its
-// state does not fit the checkpoint and the changelog; "" if it does.
-func judge(want storage.Identity, m Manifest, usable func(storage.Mark) string) (verdict, string) {
-	if m.Identity != want {
-		return warnOf, "it is of another store: " + differences(want, m.Identity)
+// judge decides whether a store is restored from a snapshot.
+func judge(w storage.Wanted, m Manifest) (verdict, string) {
+	if m.Identity != w.ID {
+		return warnOf, "it is of another store: " + differences(w.ID, m.Identity)
 	}
-	if why := usable(m.Mark); why != "" {
-		return passOver, why
+	if w.Useless != nil {
+		if why := w.Useless(m.Mark); why != "" {
+			return passOver, why
+		}
 	}
 	return restoreIt, ""
 }

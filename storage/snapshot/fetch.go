@@ -22,81 +22,96 @@ import (
 )
 
 // Fetch is storage.Snapshots'.
-func (k *Keeper) Fetch(ctx context.Context, id storage.Identity, dir string) (found bool, err error) {
-	return k.fetch(ctx, id, func(storage.Mark) string { return "" }, dir)
-}
-
-func (k *Keeper) fetch(ctx context.Context, id storage.Identity, usable func(storage.Mark) string, dir string) (found bool, err error) {
+func (k *Keeper) Fetch(ctx context.Context, w storage.Wanted) (found bool, err error) {
 	began := k.o.Now()
 	remote, err := k.fileSystem(ctx)
 	if err != nil {
 		return false, err
 	}
 	k.mu.Lock()
-	s := k.of(id, began)
+	s := k.of(w.ID, began)
 	k.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	folder := folderOf(k.o.Root, id)
-	entries, err := remote.List(ctx, path.Join(folder, manifestsFolder))
-	if err != nil {
-		return false, err
-	}
-	log := k.logger(id)
-	d := &download{k: k, s: s, remote: remote, folder: path.Join(folder, filesFolder), dir: dir, have: map[string]string{}}
-	for _, candidate := range listed(entries) {
-		name := path.Join(folder, manifestsFolder, candidate.name)
-		m, err := readManifest(ctx, remote, name)
-		if ctx.Err() != nil {
-			return false, errors.Join(ctx.Err(), d.clear())
+	folder := folderOf(k.o.Root, w.ID)
+	d := &download{k: k, s: s, remote: remote, folder: path.Join(folder, filesFolder), w: w, have: map[string]string{}}
+	m, err := d.newest(ctx, path.Join(folder, manifestsFolder))
+	if err != nil || m == nil {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errLocal) {
+			k.failed(err)
 		}
-		var what verdict
-		var why string
+		return false, errors.Join(err, d.clear())
+	}
+	k.answered()
+	k.mu.Lock()
+	s.newest = m.Taken
+	k.mu.Unlock()
+	k.meters.restored.Add(1)
+	k.logger(w.ID).Info("snapshot downloaded", "offset", m.Mark.Offset, "taken", m.Taken, "bytes", m.bytes(), "files", len(m.Files),
+		"took", k.o.Now().Sub(began).Round(time.Millisecond).String())
+	return true, nil
+}
+
+// newest downloads the newest snapshot that is of use and whole; nil: there is
+// none. An error is of the file system or of this machine: no other snapshot
+// would fare better.
+func (d *download) newest(ctx context.Context, manifests string) (*Manifest, error) {
+	log := d.k.logger(d.w.ID)
+	entries, err := d.remote.List(ctx, manifests)
+	if err != nil {
+		return nil, err
+	}
+	for _, candidate := range listed(entries) {
+		name := path.Join(manifests, candidate.name)
+		m, err := readManifest(ctx, d.remote, name)
+		if err != nil && !isDamaged(err) && !errors.Is(err, errOtherFormat) && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		what, why := warnOf, ""
 		if err != nil {
-			what, why = warnOf, err.Error()
+			why = err.Error()
 		} else {
-			what, why = judge(id, m, usable)
+			what, why = judge(d.w, m)
 		}
 		switch what {
 		case passOver:
 			log.Info("a snapshot is of no use now", "manifest", name, "why", why)
 			continue
 		case warnOf:
-			k.meters.passed.Add(1)
+			d.k.meters.passed.Add(1)
 			log.Warn("a snapshot is not used; an older one is tried, or else the changelog alone", "manifest", name, "why", why)
 			continue
 		}
-		log.Info("restoring from a snapshot", "manifest", name, "offset", m.Mark.Offset, "taken", m.Taken,
-			"bytes", m.bytes())
+		log.Info("restoring from a snapshot", "manifest", name, "offset", m.Mark.Offset, "taken", m.Taken, "bytes", m.bytes())
 		err = d.fetch(ctx, m, log)
 		var bad *badFile
 		switch {
 		case err == nil:
-			took := k.o.Now().Sub(began)
-			k.meters.restored.Add(1)
-			log.Info("snapshot downloaded", "manifest", name, "bytes", m.bytes(), "files", len(m.Files),
-				"took", took.Round(time.Millisecond).String())
-			return true, nil
-		case errors.As(err, &bad):
-			if _, e := remote.List(ctx, path.Join(folder, manifestsFolder)); e != nil {
-				// It is not the file: the file system does not answer.
-				return false, errors.Join(e, d.clear())
+			return &m, nil
+		case !errors.As(err, &bad):
+			return nil, err
+		case !bad.damaged:
+			if _, e := d.remote.List(ctx, manifests); e != nil {
+				return nil, e // it is not the file: nothing answers
 			}
-			k.meters.passed.Add(1)
-			s.bad[bad.sum] = true
-			log.Warn("a snapshot is not complete any more; an older one is tried, or else the changelog alone",
-				"manifest", name, "file", bad.path, "error", bad.err)
-		default:
-			return false, errors.Join(err, d.clear())
 		}
+		d.k.meters.passed.Add(1)
+		if bad.damaged {
+			d.s.bad[bad.sum] = true
+		}
+		log.Warn("a snapshot is not whole; an older one is tried, or else the changelog alone",
+			"manifest", name, "file", bad.path, "error", bad.err)
 	}
-	return false, d.clear()
+	return nil, nil
 }
 
 // badFile is a file of a snapshot that is missing, damaged, or cannot be read.
 type badFile struct {
 	path, sum string
 	err       error
+	// damaged: reading it again gives nothing else. Otherwise it may have been the
+	// file system.
+	damaged bool
 }
 
 // Error is error's.
@@ -111,18 +126,18 @@ type download struct {
 	s      *series
 	remote files.FileSystem
 	folder string // of the files
-	dir    string
+	w      storage.Wanted
 	have   map[string]string // checksum by name: of what is in dir
 }
 
 // clear removes everything from the folder.
 func (d *download) clear() error {
-	entries, err := os.ReadDir(d.dir)
+	entries, err := os.ReadDir(d.w.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(d.dir, e.Name())))
+		err = errors.Join(err, os.RemoveAll(filepath.Join(d.w.Dir, e.Name())))
 	}
 	return err
 }
@@ -133,11 +148,8 @@ const tellEvery = 5 * time.Second
 // fetch makes the folder that of the manifest. What an attempt with another
 // manifest left there, and this one has too, is not read again.
 func (d *download) fetch(ctx context.Context, m Manifest, log *slog.Logger) error {
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
-		return err
-	}
-	if err := d.keepOnly(m); err != nil {
-		return err
+	if err := errors.Join(os.MkdirAll(d.w.Dir, 0o700), d.keepOnly(m)); err != nil {
+		return fmt.Errorf("folder for a snapshot %w: %w", errLocal, err)
 	}
 	need := slices.DeleteFunc(slices.Clone(m.Files), func(f File) bool { return d.have[f.Name] == f.Sum })
 	// The largest first, so that none of them is left alone at the end.
@@ -146,7 +158,7 @@ func (d *download) fetch(ctx context.Context, m Manifest, log *slog.Logger) erro
 	for _, f := range need {
 		total.Add(f.Size)
 	}
-	tell := newTeller(d.k, d.s.id, total.Load(), log)
+	tell := newTeller(d.k, d.w.Progress, total.Load(), log)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var wg sync.WaitGroup
@@ -174,7 +186,7 @@ func (d *download) fetch(ctx context.Context, m Manifest, log *slog.Logger) erro
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	return syncFolder(d.dir)
+	return syncFolder(d.w.Dir)
 }
 
 // slot waits until one more file may come; false: the context ended.
@@ -196,7 +208,7 @@ func (d *download) keepOnly(m Manifest) error {
 	for _, f := range m.Files {
 		want[f.Name] = f.Sum
 	}
-	entries, err := os.ReadDir(d.dir)
+	entries, err := os.ReadDir(d.w.Dir)
 	if err != nil {
 		return err
 	}
@@ -205,7 +217,7 @@ func (d *download) keepOnly(m Manifest) error {
 			continue
 		}
 		delete(d.have, e.Name())
-		if err := os.RemoveAll(filepath.Join(d.dir, e.Name())); err != nil {
+		if err := os.RemoveAll(filepath.Join(d.w.Dir, e.Name())); err != nil {
 			return err
 		}
 	}
@@ -217,13 +229,17 @@ const attempts = 3
 
 // file downloads one file. It retries what may pass.
 func (d *download) file(ctx context.Context, f File, read func(n int)) (os.FileInfo, error) {
-	to := filepath.Join(d.dir, f.Name)
+	to := filepath.Join(d.w.Dir, f.Name)
 	if f.inline() {
 		read(len(f.Data))
-		return nil, writeLocal(to, func(w io.Writer) error {
+		err := writeLocal(to, func(w io.Writer) error {
 			_, err := w.Write(f.Data)
 			return err
 		})
+		if err != nil {
+			return nil, fmt.Errorf("write a snapshot %w: %w", errLocal, err)
+		}
+		return nil, nil
 	}
 	from := path.Join(d.folder, f.Sum)
 	var err error
@@ -243,8 +259,8 @@ func (d *download) file(ctx context.Context, f File, read func(n int)) (os.FileI
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case !errors.As(err, &bad):
-			return nil, err // of this machine
-		case errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("write a snapshot %w: %w", errLocal, err)
+		case bad.damaged:
 			return nil, err
 		}
 		read(int(-counted))
@@ -255,10 +271,13 @@ func (d *download) file(ctx context.Context, f File, read func(n int)) (os.FileI
 // copyFile copies a file of a snapshot and checks it. Errors that are not of the
 // writer are badFiles.
 func (d *download) copyFile(ctx context.Context, from string, f File, w io.Writer, read func(n int)) error {
-	bad := func(err error) error { return &badFile{path: from, sum: f.Sum, err: err} }
+	failed := func(err error) error { return &badFile{from, f.Sum, err, errors.Is(err, fs.ErrNotExist)} }
+	damaged := func(format string, args ...any) error {
+		return &badFile{from, f.Sum, fmt.Errorf(format, args...), true}
+	}
 	r, err := d.remote.Open(ctx, from)
 	if err != nil {
-		return bad(err)
+		return failed(err)
 	}
 	defer r.Close()
 	content := &throttled{ctx: ctx, r: r, read: read}
@@ -270,7 +289,7 @@ func (d *download) copyFile(ctx context.Context, from string, f File, w io.Write
 		if n > 0 {
 			size += int64(n)
 			if size > f.Size {
-				return bad(fmt.Errorf("it has more than the %d bytes that it should have", f.Size))
+				return damaged("it has more than the %d bytes that it should have", f.Size)
 			}
 			_, _ = h.Write(buf[:n]) // it does not fail
 			if _, err := w.Write(buf[:n]); err != nil {
@@ -281,14 +300,14 @@ func (d *download) copyFile(ctx context.Context, from string, f File, w io.Write
 			break
 		}
 		if err != nil {
-			return bad(err)
+			return failed(err)
 		}
 	}
 	if size != f.Size {
-		return bad(fmt.Errorf("it has %d bytes, not %d", size, f.Size))
+		return damaged("it has %d bytes, not %d", size, f.Size)
 	}
 	if sum := hex.EncodeToString(h.Sum(nil)); sum != f.Sum {
-		return bad(fmt.Errorf("its checksum is %s, not the one that it is named by", sum))
+		return damaged("its checksum is %s, not the one that it is named by", sum)
 	}
 	return nil
 }
@@ -315,23 +334,23 @@ func syncFolder(dir string) error {
 
 // teller tells how far a download is.
 type teller struct {
-	k     *Keeper
-	id    storage.Identity
-	total int64
-	log   *slog.Logger
-	began time.Time
-	next  atomic.Int64 // when the log hears again, in ns after began
+	k        *Keeper
+	progress func(done, total int64)
+	total    int64
+	log      *slog.Logger
+	began    time.Time
+	next     atomic.Int64 // when the log hears again, in ns after began
 }
 
-func newTeller(k *Keeper, id storage.Identity, total int64, log *slog.Logger) *teller {
-	t := &teller{k: k, id: id, total: total, log: log, began: k.o.Now()}
+func newTeller(k *Keeper, progress func(done, total int64), total int64, log *slog.Logger) *teller {
+	t := &teller{k: k, progress: progress, total: total, log: log, began: k.o.Now()}
 	t.next.Store(int64(tellEvery))
 	return t
 }
 
 func (t *teller) at(done int64) {
-	if t.k.o.Progress != nil {
-		t.k.o.Progress(t.id, done, t.total)
+	if t.progress != nil {
+		t.progress(done, t.total)
 	}
 	took := t.k.o.Now().Sub(t.began)
 	next := t.next.Load()

@@ -46,9 +46,6 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
-	// Progress is told how much of a restore is downloaded; nil: nobody. It is
-	// called from many goroutines.
-	Progress func(id storage.Identity, done, total int64)
 }
 
 // Defaults of Options.
@@ -65,9 +62,6 @@ const (
 	downloads = 8
 	// closeAfter bounds the wait for an upload that does not end at once.
 	closeAfter = 3 * time.Second
-	// openAgain is how long a file system that could not be opened is not tried
-	// again: each task of a container would wait for it.
-	openAgain = 30 * time.Second
 )
 
 // Keeper keeps the snapshots of the stores of one container. It is a
@@ -88,15 +82,14 @@ type Keeper struct {
 	mu      sync.Mutex
 	series  map[storage.Identity]*series
 	scratch *scratch
-	// failures are those of the file system in a row; nothing is uploaded before
-	// again.
+	// failures are those of the file system in a row; nothing is asked of it
+	// before again, for the error failure.
 	failures int
+	failure  error
 	again    time.Time
 
-	opening  sync.Mutex
-	fs       files.FileSystem
-	openErr  error
-	openedAt time.Time
+	opening sync.Mutex
+	fs      files.FileSystem
 }
 
 // series is what is known of the snapshots of one store of one task.
@@ -107,17 +100,16 @@ type series struct {
 	due      time.Time
 	busy     bool // a copy waits or is uploaded
 	failures int
-	stopped  bool // another process keeps them now
 	last     storage.Mark
-	lastAt   time.Time // zero: none yet
+	lastAt   time.Time // of the last upload; zero: none yet
+	newest   time.Time // of the newest that is known; zero: none is
 
 	// Of the goroutine that uploads, but for a restore that was before it.
 	mu       sync.Mutex
 	sums     map[string]summed // by name in the engine's folder
-	ours     map[string]bool   // uploaded by this process
 	bad      map[string]bool   // found damaged
 	decoded  map[string][]File // by the manifest's name
-	sequence int64             // of our last manifest; 0: none
+	sequence int64             // of the newest manifest when we wrote, or left out, one; 0: never
 }
 
 // summed is a file whose content was read once.
@@ -136,6 +128,13 @@ type job struct {
 
 // New makes a keeper and starts its uploads. It touches no file system yet.
 func New(o Options) *Keeper {
+	k := newKeeper(o)
+	go k.work()
+	return k
+}
+
+// newKeeper makes one that uploads nothing by itself.
+func newKeeper(o Options) *Keeper {
 	o.Interval = cmp.Or(o.Interval, DefaultInterval)
 	o.Retain = cmp.Or(o.Retain, DefaultRetain)
 	if o.Now == nil {
@@ -147,7 +146,6 @@ func New(o Options) *Keeper {
 		over: make(chan struct{}), jobs: make(chan job, maxWaiting), series: map[storage.Identity]*series{},
 	}
 	k.life, k.end = context.WithCancel(context.Background())
-	go k.work()
 	return k
 }
 
@@ -163,12 +161,12 @@ func (k *Keeper) Close() error {
 		return errors.New("snapshots: the upload does not end; it is left to itself")
 	}
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	var err error
 	if k.scratch != nil {
 		err = k.scratch.close()
 		k.scratch = nil
 	}
+	k.mu.Unlock()
 	k.opening.Lock()
 	defer k.opening.Unlock()
 	if k.fs != nil {
@@ -183,7 +181,7 @@ func (k *Keeper) Take(_ context.Context, id storage.Identity, e engine.OnDisk) e
 	now := k.o.Now()
 	k.mu.Lock()
 	s := k.of(id, now)
-	idle := s.busy || s.stopped || now.Before(s.due) || now.Before(k.again) || len(k.jobs) == maxWaiting || k.life.Err() != nil
+	idle := s.busy || now.Before(s.due) || now.Before(k.again) || len(k.jobs) == maxWaiting || k.life.Err() != nil
 	k.mu.Unlock()
 	if idle {
 		return nil
@@ -240,7 +238,7 @@ func (k *Keeper) of(id storage.Identity, now time.Time) *series {
 	if s == nil {
 		s = &series{
 			id: id, due: nextDue(now, phase(id, k.o.Interval), k.o.Interval),
-			sums: map[string]summed{}, ours: map[string]bool{}, bad: map[string]bool{}, decoded: map[string][]File{},
+			sums: map[string]summed{}, bad: map[string]bool{}, decoded: map[string][]File{},
 		}
 		k.series[id] = s
 	}
@@ -276,23 +274,84 @@ func (k *Keeper) postpone(s *series, now time.Time, err error) error {
 	return err
 }
 
-// fileSystem opens the file system, or gives the one that is open.
+// Newest is storage.Snapshots'.
+func (k *Keeper) Newest(id storage.Identity) time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s := k.series[id]; s != nil {
+		return s.newest
+	}
+	return time.Time{}
+}
+
+// fileSystem opens the file system, or gives the one that is open. It fails at
+// once while the file system is given time: each task of a container would wait
+// for it.
 func (k *Keeper) fileSystem(ctx context.Context) (files.FileSystem, error) {
 	k.opening.Lock()
 	defer k.opening.Unlock()
+	if err := cmp.Or(k.life.Err(), k.away()); err != nil {
+		return nil, err
+	}
 	if k.fs != nil {
 		return k.fs, nil
 	}
-	now := k.o.Now()
-	if k.openErr != nil && now.Sub(k.openedAt) < openAgain {
-		return nil, k.openErr
-	}
 	fs, err := k.o.Open(ctx)
-	if ctx.Err() != nil && err != nil {
-		return nil, ctx.Err()
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		k.failed(err)
+		return nil, err
 	}
-	k.fs, k.openErr, k.openedAt = fs, err, k.o.Now()
-	return fs, err
+	k.fs = fs
+	return fs, nil
+}
+
+// away is why nothing is asked of the file system now; nil: nothing.
+func (k *Keeper) away() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if left := k.again.Sub(k.o.Now()); k.failures > 0 && left > 0 {
+		return &awayError{left, k.failure}
+	}
+	return nil
+}
+
+// awayError: the file system failed just now, and is not asked.
+type awayError struct {
+	left time.Duration
+	last error
+}
+
+// Error is error's.
+func (a *awayError) Error() string {
+	return fmt.Sprintf("the file system is tried again in %s; it failed: %v", a.left.Round(time.Second), a.last)
+}
+
+// Unwrap is errors'.
+func (a *awayError) Unwrap() error { return a.last }
+
+// failed notes a failure of the file system.
+func (k *Keeper) failed(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.o.Now()
+	if now.Before(k.again) {
+		return // of the same time
+	}
+	k.failures++
+	k.failure = err
+	k.again = now.Add(backoff(k.failures))
+}
+
+// answered notes that the file system works; it tells if it did not before.
+func (k *Keeper) answered() (again bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	again = k.failures > 0
+	k.failures, k.failure, k.again = 0, nil, time.Time{}
+	return again
 }
 
 func (k *Keeper) logger(id storage.Identity) *slog.Logger {

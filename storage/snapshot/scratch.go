@@ -25,30 +25,30 @@ type scratch struct {
 
 const (
 	scratchLock = "LOCK"
-	// scratchYoung is the age below which a folder without a lock may be one that
-	// is being made.
+	// scratchYoung is the age below which a folder that nobody holds may be one
+	// that is being made.
 	scratchYoung = time.Minute
 )
 
 // openScratch makes a folder of its own below dir, and removes those whose
 // processes have ended.
-func openScratch(dir string, now time.Time) (_ *scratch, err error) {
+func openScratch(dir string, now time.Time) (*scratch, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder for copies: %w", err)
 	}
-	err = sweepScratch(dir, now)
-	own, e := os.MkdirTemp(dir, "")
-	if e != nil {
-		return nil, errors.Join(fmt.Errorf("folder for copies: %w", e), err)
+	swept := sweepScratch(dir, now)
+	own, err := os.MkdirTemp(dir, "")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("folder for copies: %w", err), swept)
 	}
-	lock, e := os.OpenFile(filepath.Join(own, scratchLock), os.O_CREATE|os.O_RDWR, 0o600)
-	if e == nil {
-		if e = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); e == nil {
-			return &scratch{dir: own, lock: lock}, err
+	lock, err := os.OpenFile(filepath.Join(own, scratchLock), os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		if err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+			return &scratch{dir: own, lock: lock}, swept
 		}
-		e = errors.Join(e, lock.Close())
+		err = errors.Join(err, lock.Close())
 	}
-	return nil, errors.Join(fmt.Errorf("lock of the folder for copies: %w", e), os.RemoveAll(own), err)
+	return nil, errors.Join(fmt.Errorf("lock of the folder for copies: %w", err), os.RemoveAll(own), swept)
 }
 
 // sweepScratch removes the folders below dir that no process holds.

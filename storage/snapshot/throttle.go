@@ -2,7 +2,9 @@ package snapshot
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"hash"
 	"io"
 
 	"golang.org/x/time/rate"
@@ -51,6 +53,26 @@ func (t *throttled) Read(b []byte) (int, error) {
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		t.err = err
+	}
+	return n, err
+}
+
+// checked is a content that ends with an error if it is not the one that its
+// checksum says: the disk is read a second time here, and what it gives then may
+// be another. So no file lies there under a wrong name.
+type checked struct {
+	throttled
+	hash hash.Hash
+	want string
+}
+
+// Read is io.Reader's.
+func (c *checked) Read(b []byte) (int, error) {
+	n, err := c.throttled.Read(b)
+	_, _ = c.hash.Write(b[:n]) // it does not fail
+	if errors.Is(err, io.EOF) && hex.EncodeToString(c.hash.Sum(nil)) != c.want {
+		c.err = errors.New("the file is another one than when its checksum was made")
+		return n, c.err
 	}
 	return n, err
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"heddle/system/files"
@@ -29,8 +30,10 @@ const (
 // has no part in it.
 var errLocal = errors.New("on this machine")
 
-// errTakenOver: another process keeps the store's snapshots.
-var errTakenOver = errors.New("another process keeps this store's snapshots now")
+// errOtherWriter: another process took the last snapshot. One of the two is
+// about to be ended, and it is not known which: so this turn is left to the
+// other, and the next one is taken if the other was not there again.
+var errOtherWriter = errors.New("another process took the last one")
 
 // work uploads one copy after the other.
 func (k *Keeper) work() {
@@ -49,9 +52,7 @@ func (k *Keeper) work() {
 // run uploads a copy and removes it.
 func (k *Keeper) run(j job) {
 	log := k.logger(j.s.id)
-	k.mu.Lock()
-	skip := k.o.Now().Before(k.again) // it failed for another store
-	k.mu.Unlock()
+	skip := k.away() != nil // it failed for another store
 	var u uploaded
 	var err error
 	began := k.o.Now()
@@ -61,37 +62,38 @@ func (k *Keeper) run(j job) {
 	if e := os.RemoveAll(j.dir); e != nil {
 		log.Warn("a copy of a store cannot be removed", "folder", j.dir, "error", e)
 	}
+	switch {
+	case err == nil && !skip:
+		if k.answered() {
+			log.Info("snapshots can be written again")
+		}
+	case skip, k.life.Err() != nil, errors.Is(err, errLocal), errors.Is(err, errOtherWriter):
+	default:
+		k.failed(err)
+	}
 	now := k.o.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	j.s.busy = false
 	switch {
-	case skip, k.life.Err() != nil:
+	case skip, k.life.Err() != nil: // it stays due
 	case err == nil:
-		if k.failures > 0 {
-			log.Info("snapshots can be written again")
-		}
-		k.failures, j.s.failures = 0, 0
-		j.s.last, j.s.lastAt = j.mark, j.taken
+		j.s.failures = 0
+		j.s.last, j.s.lastAt, j.s.newest = j.mark, j.taken, j.taken
 		j.s.due = nextDue(now, phase(j.s.id, k.o.Interval), k.o.Interval)
 		k.meters.taken.Add(1)
 		k.meters.reusedBytes.Add(u.reused)
 		k.meters.last.Set(float64(j.taken.UnixMilli()))
 		log.Info("snapshot taken", "manifest", u.manifest, "offset", j.mark.Offset, "bytes", u.total, "uploaded", u.bytes,
 			"files", u.files, "took", now.Sub(began).Round(time.Millisecond).String())
-	case errors.Is(err, errTakenOver):
-		j.s.stopped = true
-		log.Warn("no more snapshots are taken here", "why", err.Error())
+	case errors.Is(err, errOtherWriter):
+		j.s.due = nextDue(now, phase(j.s.id, k.o.Interval), k.o.Interval)
+		log.Warn("no snapshot is taken this time", "why", err.Error())
 	default:
 		k.meters.failed.Add(1)
 		j.s.failures++
-		j.s.due = now.Add(backoff(j.s.failures))
 		wait := backoff(j.s.failures)
-		if !errors.Is(err, errLocal) {
-			k.failures++
-			wait = backoff(k.failures)
-			k.again = now.Add(wait)
-		}
+		j.s.due = now.Add(wait)
 		log.Warn("a snapshot could not be written; the job goes on, and it is tried again later", "error", err, "again in", wait.String())
 	}
 }
@@ -129,16 +131,16 @@ func (k *Keeper) upload(ctx context.Context, j job) (u uploaded, err error) {
 	if len(found) > 0 {
 		sequence = found[0].sequence
 		if s.sequence != 0 && sequence > s.sequence && found[0].writer != k.writer {
-			return u, fmt.Errorf("%w: it wrote %s", errTakenOver, path.Join(folder, manifestsFolder, found[0].name))
+			s.sequence = sequence
+			return u, fmt.Errorf("%w: %s", errOtherWriter, path.Join(folder, manifestsFolder, found[0].name))
 		}
 	}
 	s.read(ctx, fs, folder, found)
 	u.total = m.bytes()
-	for _, f := range missing(m.Files, stock(fileEntries, s.bad), found, s.ours) {
+	for _, f := range missing(m.Files, stock(fileEntries, s.bad)) {
 		if err := k.put(ctx, fs, folder, j.dir, f); err != nil {
 			return u, err
 		}
-		s.ours[f.Sum] = true
 		delete(s.bad, f.Sum)
 		u.files++
 		u.bytes += f.Size
@@ -150,13 +152,14 @@ func (k *Keeper) upload(ctx context.Context, j job) (u uploaded, err error) {
 		return u, err
 	}
 	u.manifest = path.Join(folder, manifestsFolder, manifestName(sequence+1, k.writer))
-	if _, err := fs.Put(ctx, u.manifest, bytes.NewReader(b), fileMode); err != nil {
+	written, err := fs.Put(ctx, u.manifest, bytes.NewReader(b), fileMode)
+	if err != nil {
 		return u, err
 	}
 	s.sequence = sequence + 1
 	s.decoded[path.Base(u.manifest)] = m.files()
-	k.sweep(ctx, fs, folder, s)
-	return u, nil
+	// By the clock of the file system: ours may be another.
+	return u, k.sweep(ctx, fs, folder, s, time.UnixMilli(written.ModTime), path.Base(u.manifest))
 }
 
 // put uploads one file under the name of its content.
@@ -166,12 +169,15 @@ func (k *Keeper) put(ctx context.Context, fs files.FileSystem, folder, dir strin
 		return fmt.Errorf("read the copy %w: %w", errLocal, err)
 	}
 	defer local.Close()
-	content := &throttled{
-		ctx: ctx, r: local, size: f.Size, limit: k.limit, read: func(n int) { k.meters.uploadedBytes.Add(int64(n)) },
+	content := &checked{
+		throttled: throttled{
+			ctx: ctx, r: local, size: f.Size, limit: k.limit, read: func(n int) { k.meters.uploadedBytes.Add(int64(n)) },
+		},
+		hash: sha256.New(), want: f.Sum,
 	}
 	_, err = fs.Put(ctx, path.Join(folder, filesFolder, f.Sum), content, fileMode)
 	if content.err != nil {
-		return fmt.Errorf("read the copy %w: %w", errLocal, err)
+		return fmt.Errorf("read the copy %w: %w", errLocal, content.err)
 	}
 	return err
 }
@@ -224,31 +230,75 @@ func readManifest(ctx context.Context, fs files.FileSystem, name string) (Manife
 	return m, nil
 }
 
-// sweep removes what no snapshot needs any more. It looks anew: what lies there
-// now is what counts. A failure is of no weight: the next snapshot tries again.
-func (k *Keeper) sweep(ctx context.Context, fs files.FileSystem, folder string, s *series) {
+// sweep looks at what lies there after the manifest ours was written, and removes
+// what no snapshot needs any more. It is an error if ours is not whole: another
+// process removed a file of it meanwhile. All other failures are of no weight:
+// the next snapshot tries again.
+func (k *Keeper) sweep(ctx context.Context, fs files.FileSystem, folder string, s *series, now time.Time, ours string) error {
 	manifests, content, err := look(ctx, fs, folder)
-	if err == nil {
-		found := listed(manifests)
-		s.read(ctx, fs, folder, found)
-		t := sweep(k.o.Now(), found, manifests, content, s.bad, k.o.Retain)
-		var errs []error
-		// The manifests first: one never names a file that is gone.
-		for _, name := range t.manifests {
-			errs = append(errs, fs.RemoveAll(ctx, path.Join(folder, manifestsFolder, name)))
-		}
-		if err = errors.Join(errs...); err == nil {
-			for _, name := range t.files {
-				errs = append(errs, fs.RemoveAll(ctx, path.Join(folder, filesFolder, name)))
-				delete(s.ours, name)
-				delete(s.bad, name)
-			}
-			err = errors.Join(errs...)
-		}
+	if err != nil {
+		return err
+	}
+	found := listed(manifests)
+	s.read(ctx, fs, folder, found)
+	t := sweep(now, found, manifests, content, s.bad, k.o.Retain)
+	var errs []error
+	// The manifests first: one never names a file that is gone.
+	for _, name := range t.manifests {
+		errs = append(errs, fs.RemoveAll(ctx, path.Join(folder, manifestsFolder, name)))
+	}
+	if err = errors.Join(errs...); err == nil {
+		err = s.remove(ctx, fs, folder, t.files)
 	}
 	if err != nil && ctx.Err() == nil {
 		k.logger(s.id).Warn("old snapshots could not be removed; the next one tries again", "folder", folder, "error", err)
 	}
+	if slices.Contains(t.manifests, ours) {
+		return fmt.Errorf("another process removed files of %s while it was written", path.Join(folder, manifestsFolder, ours))
+	}
+	return nil
+}
+
+// remove removes files that no manifest named when it was looked. Another
+// process may just have found them there and be about to name them, and nobody
+// knows how long ago we looked. So they are put aside first. Then either the
+// other's manifest is there already, and they are put back; or it comes later,
+// and then the other finds them gone when it looks whether it is whole.
+func (s *series) remove(ctx context.Context, fs files.FileSystem, folder string, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	folder, manifestFolder := path.Join(folder, filesFolder), path.Join(folder, manifestsFolder)
+	aside := map[string]string{} // by name
+	var errs []error
+	for _, name := range names {
+		if !isSum(name) {
+			errs = append(errs, fs.RemoveAll(ctx, path.Join(folder, name)))
+			continue
+		}
+		to := files.Temporary(path.Join(folder, name))
+		if err := fs.Rename(ctx, path.Join(folder, name), to); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		aside[name] = to
+	}
+	entries, err := fs.List(ctx, manifestFolder)
+	if err != nil {
+		return errors.Join(append(errs, err)...) // what is aside is removed when it is old
+	}
+	found := listed(entries)
+	s.read(ctx, fs, path.Dir(folder), found)
+	needed, all := needs(found)
+	for name, at := range aside {
+		if all || needed[name] {
+			errs = append(errs, fs.Rename(ctx, at, path.Join(folder, name)))
+			continue
+		}
+		errs = append(errs, fs.RemoveAll(ctx, at))
+		delete(s.bad, name)
+	}
+	return errors.Join(errs...)
 }
 
 // contents lists the files of a copy with their checksums. What was read once is

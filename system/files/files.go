@@ -56,6 +56,8 @@ type FileSystem interface {
 	// List gives what is in a folder, in no order; of one that is not there,
 	// nothing.
 	List(ctx context.Context, path string) ([]Entry, error)
+	// Rename gives a file another name in one step, replacing what has it.
+	Rename(ctx context.Context, from, to string) error
 	// RemoveAll removes a file or folder with what is in it; one that is not there
 	// is no error.
 	RemoveAll(ctx context.Context, path string) error
@@ -119,11 +121,27 @@ func Open(ctx context.Context, uri string, o Options) (FileSystem, error) {
 	return nil, fmt.Errorf("%s: the file system %q is not one that Heddle can write to; use hdfs or file", uri, u.Scheme)
 }
 
+// Split parts a URI into that of its file system, as Open takes it, and the path
+// in it. One without a scheme, or without a NameNode (hdfs:///path), lies on the
+// cluster's default file system, as in Hadoop: "".
+func Split(uri string) (system, path string, err error) {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil:
+		return "", "", fmt.Errorf("%s: no URI of a file: %w", uri, err)
+	case u.Host == "" && (u.Scheme == "" || u.Scheme == "hdfs"):
+		return "", u.Path, nil
+	}
+	return u.Scheme + "://" + u.Host, u.Path, nil
+}
+
 // The name of a file that is being written: a dot, the file's own name, a
 // random part and the suffix.
 const temporarySuffix = ".part"
 
-func temporary(name string) string {
+// Temporary gives a path beside that of name which nobody else has, and whose
+// file whoever tidies up removes when it is old.
+func Temporary(name string) string {
 	return path.Join(path.Dir(name), "."+path.Base(name)+"."+rand.Text()+temporarySuffix)
 }
 

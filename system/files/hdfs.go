@@ -78,7 +78,7 @@ func (h *HDFS) Put(ctx context.Context, name string, content io.Reader, mode fs.
 	if err := h.client.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return Stat{}, failed("make the folder", h.base+path.Dir(name), err)
 	}
-	tmp := temporary(name)
+	tmp := Temporary(name)
 	if err := h.write(ctx, tmp, content, mode); err != nil {
 		_ = h.client.Remove(tmp)
 		return Stat{}, failed("write", h.base+name, err)
@@ -181,6 +181,14 @@ func (h *HDFS) List(_ context.Context, name string) ([]Entry, error) {
 		entries[i] = Entry{Name: info.Name(), Size: info.Size(), ModTime: info.ModTime(), Dir: info.IsDir()}
 	}
 	return entries, nil
+}
+
+// Rename gives a file another name.
+func (h *HDFS) Rename(_ context.Context, from, to string) error {
+	if err := h.client.Rename(from, to); err != nil {
+		return failed("rename", h.base+from, err)
+	}
+	return nil
 }
 
 // RemoveAll removes a file or a folder with what is in it.

@@ -18,7 +18,7 @@ func (l Local) Put(ctx context.Context, path string, content io.Reader, mode fs.
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return Stat{}, failed("write", uri(path), err)
 	}
-	tmp, err := os.OpenFile(temporary(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	tmp, err := os.OpenFile(Temporary(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return Stat{}, failed("write", uri(path), err)
 	}
@@ -75,6 +75,14 @@ func (l Local) List(_ context.Context, path string) ([]Entry, error) {
 		entries = append(entries, Entry{Name: e.Name(), Size: info.Size(), ModTime: info.ModTime(), Dir: e.IsDir()})
 	}
 	return entries, nil
+}
+
+// Rename gives a file another name.
+func (l Local) Rename(_ context.Context, from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return failed("rename", uri(from), err)
+	}
+	return nil
 }
 
 // RemoveAll removes a file or a folder with what is in it.
