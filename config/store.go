@@ -63,7 +63,8 @@ var (
 		def: "all, at each commit",
 	})
 	StoreTTL = declare(sectionStore, "stores.<store...>.rocksdb.ttl.ms", millis, -time.Millisecond, spec{
-		doc: "Entries expire; the changelog is then kept by time instead of compacted.", status: NotYet,
+		doc: "An entry ends this long after it was written, in an engine in memory, too; at least 1000. The changelog's topic is then made with cleanup.policy=delete and this as retention.ms, unless stores.<store...>.changelog.kafka.cleanup.policy says otherwise. 0 and less: never.",
+		def: "never",
 	})
 	StoreSideInputs = declare(sectionStore, "stores.<store...>.side.inputs", list, nil, spec{
 		doc: "Streams from which the store is filled, instead of a changelog; the task reads it only. A task gets the partitions that the grouper gives it.",

@@ -111,6 +111,9 @@ func store(c Config, name string) (StoreConfig, error) {
 		DeleteRetention:  read(&first, c, StoreChangelogDeleteRetention, name),
 		MinCompactionLag: read(&first, c, StoreChangelogMinCompactionLag, name),
 	}
+	if s.TTL > 0 {
+		s.TTL = max(s.TTL, minTTL)
+	}
 	changelog := read(&first, c, StoreChangelog, name)
 	if first != nil {
 		return s, first
@@ -131,6 +134,9 @@ func store(c Config, name string) (StoreConfig, error) {
 	}
 	return s, nil
 }
+
+// minTTL is what a shorter TTL stands for, as in Samza.
+const minTTL = time.Second
 
 // read reads a key, and keeps the first error of several.
 func read[T any](first *error, c Config, k Key[T], params ...string) T {
@@ -158,13 +164,14 @@ func changelogStream(c Config, key, value string) (SystemStream, error) {
 }
 
 // changelogTopic gives the settings with which Samza makes a changelog topic
-// (KafkaConfig.getChangelogKafkaProperties).
+// (KafkaConfig.getChangelogKafkaProperties), but that a TTL of 0 is none: Samza
+// makes a topic that keeps nothing then.
 func changelogTopic(c Config, s StoreConfig, maxMessage string) map[string]string {
 	t := map[string]string{
 		"segment.bytes":       "536870912",
 		"delete.retention.ms": strconv.FormatInt(s.DeleteRetention.Milliseconds(), 10),
 	}
-	if s.TTL < 0 {
+	if s.TTL <= 0 {
 		t["cleanup.policy"] = "compact"
 		t["max.message.bytes"] = maxMessage
 	} else if _, set := c.Get("stores." + s.Name + ".changelog.kafka.cleanup.policy"); !set {

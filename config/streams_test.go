@@ -320,16 +320,26 @@ func TestStores(t *testing.T) {
 	if plain.Logged() || plain.Topic != nil || !counts.Logged() {
 		t.Errorf("%+v", plain)
 	}
-	off := c.With(map[string]string{"task.transactional.state.restore.enabled": "false", "stores.counts.rocksdb.ttl.ms": "9"})
+	off := c.With(map[string]string{"task.transactional.state.restore.enabled": "false", "stores.counts.rocksdb.ttl.ms": "9000"})
 	got, err = Stores(off)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want = map[string]string{
-		"cleanup.policy": "delete", "retention.ms": "9", "segment.bytes": "1000", "delete.retention.ms": "86400000", "min.insync.replicas": "2",
+		"cleanup.policy": "delete", "retention.ms": "9000", "segment.bytes": "1000", "delete.retention.ms": "86400000", "min.insync.replicas": "2",
 	}
 	if d := cmp.Diff(want, got[1].Topic); d != "" {
 		t.Error(d)
+	}
+
+	for ttl, want := range map[string]string{"1": "delete 1000", "0": "compact ", "-1": "compact ", "": "compact ", "5000": "delete 5000"} {
+		got, err := Stores(c.With(map[string]string{"stores.counts.rocksdb.ttl.ms": ttl}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := got[1].Topic["cleanup.policy"] + " " + got[1].Topic["retention.ms"]; s != want {
+			t.Errorf("a TTL of %q: %s, want %s", ttl, s, want)
+		}
 	}
 
 	for key, value := range map[string]string{

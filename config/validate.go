@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -269,6 +270,7 @@ func (v *validator) stores() {
 		v.fail(err)
 		_, err = Serde(v.c, s.MsgSerde, StoreMsgSerde.Name(s.Name))
 		v.fail(err)
+		v.ttl(s)
 		if lag := StoreChangelogSetting.Name(s.Name, "min.compaction.lag.ms"); TaskTransactionalRestore.Of(v.c) {
 			if _, ok := v.c.Get(lag); ok {
 				v.fail(errorAt(v.c, lag, "set "+StoreChangelogMinCompactionLag.Name(s.Name)+" instead",
@@ -290,6 +292,28 @@ func (v *validator) stores() {
 		reported[name] = true
 		v.fail(errorAt(v.c, key, fmt.Sprintf("set %s=memory", StoreFactory.Name(name)),
 			"the store %s has no factory%s", quote(name), didYouMean(name, names)))
+	}
+}
+
+// ttl holds the changelog of a store whose entries end to what a restore takes
+// for granted: a topic that drops records keeps each of them until its entry
+// has ended.
+func (v *validator) ttl(s StoreConfig) {
+	if s.TTL <= 0 {
+		return
+	}
+	if asked := StoreTTL.Of(v.c, s.Name); asked < s.TTL {
+		v.warn(StoreTTL.Name(s.Name), "%d is less than the least, %d, which takes its place", asked.Milliseconds(), s.TTL.Milliseconds())
+	}
+	if len(s.SideInputs) > 0 {
+		v.fail(errorAt(v.c, StoreTTL.Name(s.Name), "remove the key", "entries of a store that is filled from side inputs do not end here"))
+	}
+	key := StoreChangelogSetting.Name(s.Name, "retention.ms")
+	value, set := v.c.Get(key)
+	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+	if set && s.Logged() && strings.Contains(s.Topic["cleanup.policy"], "delete") && (err != nil || n >= 0 && n < s.TTL.Milliseconds()) {
+		v.fail(errorAt(v.c, key, fmt.Sprintf("set it to %d or more, or remove it", s.TTL.Milliseconds()),
+			"%s: the changelog would drop records before their entries end (%s is %d)", quote(value), StoreTTL.Name(s.Name), s.TTL.Milliseconds()))
 	}
 }
 

@@ -40,14 +40,19 @@ func TestValidate(t *testing.T) {
 		{"no effect yet", "task.consumer.batch.size=5\ntask.max.concurrency=4\njob.startpoint.enabled=true", nil, []string{
 			"these keys have no effect yet: task.consumer.batch.size, task.max.concurrency",
 		}},
-		{"not supported yet", "app.class=x\njob.standbytasks.replication.factor=2\nsystems.kafka.streams.in.samza.bootstrap=true\nstreams.in.samza.priority=-1\nstores.s.factory=memory\nstores.s.rocksdb.ttl.ms=5", []string{
+		{"not supported yet", "app.class=x\njob.standbytasks.replication.factor=2\nsystems.kafka.streams.in.samza.bootstrap=true\nstreams.in.samza.priority=-1", []string{
 			"app.class: known to Samza, not supported yet (Java class of an application in Samza's high-level API); remove the key",
 			"job.standbytasks.replication.factor: known to Samza, not supported yet",
 			"systems.kafka.streams.in.samza.bootstrap: known to Samza, not supported yet",
-			"stores.s.rocksdb.ttl.ms: known to Samza, not supported yet",
 		}, nil},
 		{"defaults of what is not supported", "job.standbytasks.replication.factor=1\nstreams.in.samza.bootstrap=FALSE\ntask.chooser.class=org.apache.samza.system.chooser.RoundRobinChooserFactory\njob.elasticity.factor= 1", nil, nil},
 		{"name", "job.name=my job\njob.id=é", []string{`job.name: "my job" holds ' '; expected letters`, `job.id: "é" holds 'é'`}, nil},
+		{"a TTL", "stores.s.factory=pebble\nstores.s.changelog=log\nstores.s.rocksdb.ttl.ms=60000\nstores.s.changelog.kafka.retention.ms=60000", nil, nil},
+		{"a TTL, and a topic that forgets before it", "stores.s.factory=pebble\nstores.s.changelog=log\nstores.s.rocksdb.ttl.ms=60000\nstores.s.changelog.kafka.retention.ms=59999", []string{
+			`stores.s.changelog.kafka.retention.ms: "59999": the changelog would drop records before their entries end (stores.s.rocksdb.ttl.ms is 60000); set it to 60000 or more`,
+		}, nil},
+		{"a TTL of side inputs", "stores.s.factory=memory\nstores.s.side.inputs=kafka.in\nstores.s.rocksdb.ttl.ms=60000", []string{"stores.s.rocksdb.ttl.ms: entries of a store that is filled from side inputs do not end here; remove the key"}, nil},
+		{"a short TTL", "stores.s.factory=pebble\nstores.s.rocksdb.ttl.ms=10", nil, []string{"stores.s.rocksdb.ttl.ms: 10 is less than the least, 1000"}},
 		{"exactly once", "heddle.processing.guarantee=exactly-once", nil, nil},
 		{"exactly once, real Kafka", "heddle.processing.guarantee=exactly-once\nsystems.kafka.producer.bootstrap.servers=h:1", nil, []string{
 			"systems.kafka.consumer.isolation.level: before going back to Samza, set it to read_committed",

@@ -17,6 +17,9 @@ type entry struct {
 	// bytes is what the cache reckons for the entry.
 	bytes int32
 
+	// at is when the value was written, in ms, of stores whose entries end.
+	at int64
+
 	older, newer *entry
 	nextDirty    *entry
 }

@@ -11,6 +11,10 @@ import (
 func (s *store) find(key string) (*entry, error) {
 	if e := s.lookup(key); e != nil {
 		s.count.hits++
+		if s.expiry != nil && !e.absent() && s.expiry.gone(e.at) {
+			// If it was not written down yet, that will be as a deletion.
+			e.kept, e.raw, e.shared = nil, nil, false
+		}
 		return e, nil
 	}
 	raw, ok, err := s.engine.Get(nil, key)
@@ -28,6 +32,9 @@ func (s *store) find(key string) (*entry, error) {
 			raw = []byte{}
 		}
 		e.raw = raw
+		if s.living != nil {
+			e.at = s.living.at
+		}
 	}
 	s.cache.weigh(e)
 	return e, nil
@@ -76,9 +83,10 @@ func (s *store) evict(e *entry) error {
 
 // set writes a value that was prepared; a key without one is deleted.
 func (s *store) set(key string, kept any, raw []byte) error {
+	at := s.expiry.stamp()
 	if s.cache == nil {
 		// The changelog holds on to the bytes, so they are made anew.
-		w := engine.Write{Key: string([]byte(key))}
+		w := engine.Write{Key: string([]byte(key)), At: at}
 		if raw != nil {
 			w.Value = append([]byte{}, raw...)
 		}
@@ -88,6 +96,7 @@ func (s *store) set(key string, kept any, raw []byte) error {
 	if err != nil {
 		return err
 	}
+	e.at = at
 	switch {
 	case raw == nil:
 		e.kept, e.raw, e.shared = kept, nil, false
@@ -192,7 +201,7 @@ func (s *store) writeOf(e *entry) (engine.Write, error) {
 		if cap(free) > 0 && len(raw) <= cap(free) {
 			// It went into the chunk.
 			s.chunk = s.chunk[:len(s.chunk)+len(raw)]
-			return engine.Write{Key: e.key, Value: raw[:len(raw):len(raw)]}, nil
+			return engine.Write{Key: e.key, Value: raw[:len(raw):len(raw)], At: e.at}, nil
 		}
 		if len(raw) < chunkSize/8 {
 			s.chunk = make([]byte, 0, chunkSize)
@@ -200,10 +209,10 @@ func (s *store) writeOf(e *entry) (engine.Write, error) {
 		if raw == nil {
 			raw = []byte{}
 		}
-		return engine.Write{Key: e.key, Value: raw}, nil
+		return engine.Write{Key: e.key, Value: raw, At: e.at}, nil
 	case e.raw != nil:
 		e.shared = true
-		return engine.Write{Key: e.key, Value: e.raw}, nil
+		return engine.Write{Key: e.key, Value: e.raw, At: e.at}, nil
 	}
-	return engine.Write{Key: e.key, Value: nil}, nil
+	return engine.Write{Key: e.key, At: e.at}, nil
 }

@@ -21,10 +21,10 @@ func (c *changelog) String() string {
 	return fmt.Sprintf("changelog %s, partition %d", c.stream, c.partition)
 }
 
-// write sends one record. Neither slice may be written to after that: the
+// write sends one record; at is its timestamp in ms, 0 for now. Neither slice may be written to after that: the
 // outbox holds them until the record is acknowledged.
-func (c *changelog) write(key string, value []byte) error {
-	return c.out.Send(system.Record{Stream: c.stream.Stream, At: c.partition + 1, Key: bytesOf(key), Value: value})
+func (c *changelog) write(key string, value []byte, at int64) error {
+	return c.out.Send(system.Record{Stream: c.stream.Stream, At: c.partition + 1, Key: bytesOf(key), Value: value, Timestamp: at})
 }
 
 // acked is the newest offset known to be written by this store; ok is false
@@ -41,7 +41,7 @@ type logged struct {
 // none of them.
 func (l logged) Apply(batch []engine.Write, mark []byte) error {
 	for _, w := range batch {
-		if err := l.log.write(w.Key, w.Value); err != nil {
+		if err := l.log.write(w.Key, w.Value, w.At); err != nil {
 			return fmt.Errorf("write to the %v: %w", l.log, err)
 		}
 	}

@@ -11,6 +11,8 @@
 //	cached.go     a cache of values (cache.go), and the list of changed keys: one
 //	              write per key and flush goes further down
 //	changelog.go  each write becomes a record of the changelog topic
+//	ttl.go        entries end some time after they were written; sweep.go takes
+//	              them out of the engine
 //	pending.go    what was written since the last commit
 //	engine/       what holds the bytes of the committed state in order
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"heddle/serde"
 	"heddle/storage/engine"
@@ -22,6 +23,11 @@ type opened struct {
 	id      Identity
 	engine  engine.Engine // the innermost
 	pending *pending
+	// state is what the task has, without the changelog: pending, and what has
+	// ended left out.
+	state   engine.Engine
+	sweeper *sweeper // nil: entries do not end
+	swept   int64
 	log     *changelog // nil: none
 	// folder is where the engine lies; nil: in memory.
 	folder  *local.Folder
@@ -55,6 +61,13 @@ func open(spec Spec, o Options, outboxes map[string]system.Outbox) (_ *opened, e
 	if spec.FromSide() {
 		st.id.Changelog = sideIdentity(spec)
 	}
+	var rule *expiry // those of a store from side inputs end with its streams
+	if !spec.FromSide() {
+		rule = newExpiry(spec.TTL, o.Now)
+	}
+	if rule != nil {
+		st.id.Layout = ttlLayout
+	}
 	if spec.Logged() {
 		st.id.Changelog = spec.Changelog.String()
 		out, ok := outboxes[spec.Changelog.System]
@@ -81,13 +94,16 @@ func open(spec Spec, o Options, outboxes map[string]system.Outbox) (_ *opened, e
 	if st.pending.need = o.NeedCommit; o.NoCommits {
 		st.pending.need, st.pending.hard = nil, st.pending.soft
 	}
-	var inner engine.Engine = st.pending
+	st.state = rule.over(st.pending)
+	inner := st.state
 	if st.log != nil {
 		st.pending.between = AppendMark(nil, Mark{Between: true})
 		inner = logged{inner, st.log}
 	}
 	st.store = newStore(spec, inner, keys, values)
 	st.store.ailing = st.ailing
+	st.store.expiry, st.sweeper = rule, newSweeper(rule)
+	st.store.living, _ = st.state.(*expiring)
 	if st.cache != nil && spec.ObjectBytes > 0 {
 		st.cache.maxBytes = max(spec.ObjectBytes/int64(o.Tasks), minObjectBytes)
 	}
@@ -222,7 +238,7 @@ func (st *opened) offset() int64 {
 }
 
 // committed makes what is pending part of the committed state.
-func (st *opened) committed(c Commit) error {
+func (st *opened) committed(c Commit, now time.Time) error {
 	if st.store.err != nil {
 		return st.store.err
 	}
@@ -232,6 +248,9 @@ func (st *opened) committed(c Commit) error {
 	}
 	if err := st.pending.Apply(nil, mark); err != nil {
 		return st.broken("commit", err)
+	}
+	if err := st.sweep(now); err != nil {
+		return st.broken("remove what has ended", err)
 	}
 	return nil
 }

@@ -35,6 +35,11 @@ type Policy struct {
 	// and is not seen by who reads committed records only. The target holds
 	// however old it is.
 	ExactlyOnce bool
+	// ByAge: the topic is never compacted; it drops the records that have
+	// ended, those of a store with a TTL, which is no longer than the topic's
+	// retention.ms. So records that are missing at the topic's beginning have
+	// nothing to say, and no other one is missing.
+	ByAge bool
 	// MinCompactionLag is the topic's min.compaction.lag.ms: after that time a
 	// record of the committed state may be gone because a later one has its
 	// key. 0 stands for DefaultMinCompactionLag.
@@ -95,6 +100,10 @@ func (p Plan) useless(m Mark, ends system.Ends, policy Policy, now time.Time) (w
 		return "the process that wrote it ended between two commits, with more changes than its write buffer holds", false
 	case m.Offset == NoOffset:
 		return "", false // it is empty
+	case policy.ByAge && m.Offset <= p.Offset && m.Offset < ends.Stable:
+		// The records between it and the topic's beginning have ended, and so has
+		// what they replaced.
+		return "", false
 	case m.Offset+1 < ends.Oldest || m.Offset >= ends.Stable:
 		return fmt.Sprintf("it is of offset %d, which the changelog does not have: it begins at %d and ends before %d (was the topic made anew, or were its records dropped by age?)",
 			m.Offset, ends.Oldest, ends.Stable), true
@@ -138,6 +147,10 @@ func fromChangelog(t *Target, ends system.Ends, p Policy, now time.Time) (Plan, 
 	if err != nil || offset < 0 {
 		return Plan{}, fmt.Errorf("the checkpoint's changelog offset %q is no offset", t.Offset)
 	}
+	if p.ByAge && offset < ends.Oldest {
+		// All of the committed state has ended.
+		return Plan{From: ends.Oldest, To: ends.Oldest, End: ends.Stable, Offset: offset}, nil
+	}
 	if offset < ends.Oldest || offset >= ends.Stable {
 		has := "is empty"
 		if !empty {
@@ -153,7 +166,7 @@ func fromChangelog(t *Target, ends system.Ends, p Policy, now time.Time) (Plan, 
 		lag = DefaultMinCompactionLag
 	}
 	// A tenth is left for the time that restoring takes.
-	if !p.ExactlyOnce && offset+1 < ends.Stable && now.Sub(t.Committed) > lag/10*9 {
+	if !p.ExactlyOnce && !p.ByAge && offset+1 < ends.Stable && now.Sub(t.Committed) > lag/10*9 {
 		age := "of unknown age"
 		if !t.Committed.IsZero() {
 			age = now.Sub(t.Committed).Round(time.Second).String() + " old"

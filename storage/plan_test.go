@@ -108,6 +108,14 @@ func TestMakePlanWithLocalState(t *testing.T) {
 		{"to the newest", at("5"), mark(9, 0), ends(0, 12), Policy{ToNewest: true}, kept(10, 12, 12)},
 		{"unknown to the checkpoint", nil, mark(9, 0), ends(0, 12), Policy{}, Plan{From: 10, To: 12, End: 12, Offset: 11, Keep: true, Warning: "restored from all"}},
 		{"unknown to the checkpoint, drop", nil, mark(9, 0), ends(0, 12), Policy{DropExisting: true}, Plan{From: 0, To: 0, End: 12, Offset: NoOffset, Dropped: "committed state ends at -1", Unexpected: true, Warning: "they are undone"}},
+		// Of a topic that drops records by age.
+		{"by age: all of the state has ended", at("4"), mark(4, 0), ends(6, 12), Policy{ByAge: true}, Plan{From: 6, To: 6, End: 12, Offset: 4, Keep: true}},
+		{"by age: all of the state has ended, older local state", at("4"), mark(2, 1000*time.Hour), ends(6, 6), Policy{ByAge: true}, Plan{From: 6, To: 6, End: 6, Offset: 4, Keep: true}},
+		{"by age: all of the state has ended, newer local state", at("4"), mark(5, 0), ends(6, 12), Policy{ByAge: true}, Plan{From: 6, To: 6, End: 12, Offset: 4, Dropped: "committed state ends at 4", Unexpected: true}},
+		{"by age: before the beginning", at("11"), mark(4, 0), ends(6, 12), Policy{ByAge: true}, kept(6, 12, 12)},
+		{"by age: old", at("9"), mark(4, 1000*time.Hour), ends(0, 12), Policy{ByAge: true}, kept(5, 10, 12)},
+		{"by age: an old checkpoint", &Target{Offset: "9", Committed: now.Add(-1000 * time.Hour)}, mark(9, 0), ends(0, 12), Policy{ByAge: true}, kept(10, 10, 12)},
+		{"by age: the topic is new", at("11"), mark(11, 0), ends(0, 0), Policy{ByAge: true}, Plan{Offset: NoOffset, Dropped: "does not have", Unexpected: true, Warning: "the changelog is empty"}},
 		{"exactly once, long ago", &Target{Offset: "9", Committed: now.Add(-1000 * time.Hour)}, mark(9, 0), ends(0, 12), Policy{ExactlyOnce: true}, kept(10, 10, 12)},
 	}
 	for _, tt := range tests {

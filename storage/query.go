@@ -53,7 +53,7 @@ func (s *Set) View(store string, live bool) (View, error) {
 		case !live && st.pending.spilled:
 			return View{}, fmt.Errorf("store %q of task %q: %w", store, s.o.TaskName, ErrUncommitted)
 		case !live:
-			v.from = st.engine
+			v.from = st.expiry.over(st.engine)
 		default:
 			if err := st.write(); err != nil {
 				return View{}, err

@@ -301,6 +301,7 @@ type restorer struct {
 	writes            []engine.Write
 	last              int64 // offset of the newest of writes
 	load              engine.Load
+	stamped           []byte // of the record at hand
 }
 
 func (r *restorer) run(ctx context.Context, plan Plan) error {
@@ -351,7 +352,7 @@ func (r *restorer) read(ctx context.Context, from, to int64, each func(m *task.M
 	r.p.From, r.p.Next, r.p.To = from, from, to
 	r.partStart = r.now()
 	r.logged = r.partStart
-	next, err := r.sys.Read(ctx, r.st.spec.Changelog.Stream, r.st.log.partition, from, to, func(batch []task.Message) error {
+	next, err := r.readBatches(ctx, from, to, func(batch []task.Message) error {
 		for i := range batch {
 			m := &batch[i]
 			r.p.Next = m.Offset + 1
@@ -377,6 +378,42 @@ func (r *restorer) read(ctx context.Context, from, to int64, each func(m *task.M
 	}
 	r.p.Next = to
 	return nil
+}
+
+// readBatches is system.Read, but that a topic which drops records by age may
+// have dropped some since it was asked where it begins.
+func (r *restorer) readBatches(ctx context.Context, from, to int64, each func([]task.Message) error) (int64, error) {
+	next, err := r.sys.Read(ctx, r.st.spec.Changelog.Stream, r.st.log.partition, from, to, each)
+	for r.st.spec.Policy.ByAge && errors.Is(err, system.ErrOutOfRange) {
+		// What is dropped is older than what was read, so nothing comes twice.
+		at := max(next, r.p.Next)
+		next, err = r.sys.Read(ctx, r.st.spec.Changelog.Stream, r.st.log.partition, system.Oldest, to, each)
+		if next <= at {
+			break
+		}
+	}
+	return next, err
+}
+
+// stored is a record's value as the engine holds it. It is valid until the next
+// call, unless it is the record's own.
+func (r *restorer) stored(m *task.Message) []byte {
+	if r.st.expiry == nil {
+		return m.ValueBytes
+	}
+	v := r.st.expiry.restored(r.stamped[:0], m.ValueBytes, m.Timestamp, r.began.UnixMilli())
+	if v != nil {
+		r.stamped = v
+	}
+	return v
+}
+
+// keep is a value that outlives the next call of stored.
+func (r *restorer) keep(v []byte) []byte {
+	if r.st.expiry == nil || v == nil {
+		return v
+	}
+	return append([]byte{}, v...)
 }
 
 // tellEvery is how often the log hears how far a long restore is.
@@ -437,10 +474,10 @@ func (r *restorer) replay(ctx context.Context, plan Plan) error {
 		r.p.Records++
 		r.p.Bytes += int64(len(m.KeyBytes) + len(m.ValueBytes))
 		if r.load != nil {
-			return r.load.Add(m.KeyBytes, m.ValueBytes)
+			return r.load.Add(m.KeyBytes, r.stored(m))
 		}
 		// A string of its own: the batch's memory is not to be held.
-		r.writes = append(r.writes, engine.Write{Key: string(m.KeyBytes), Value: m.ValueBytes})
+		r.writes = append(r.writes, engine.Write{Key: string(m.KeyBytes), Value: r.keep(r.stored(m))})
 		r.last = m.Offset
 		if len(r.writes) == maxApply {
 			return r.apply()
@@ -502,7 +539,7 @@ func (r *restorer) changes(ctx context.Context, from, to int64) (bool, error) {
 	err := r.read(ctx, from, to, func(m *task.Message) error {
 		var ok bool
 		var err error
-		if value, ok, err = r.st.engine.Get(value[:0], textOf(m.KeyBytes)); err != nil {
+		if value, ok, err = r.st.state.Get(value[:0], textOf(m.KeyBytes)); err != nil {
 			return err
 		}
 		if ok == (m.ValueBytes != nil) && bytes.Equal(value, m.ValueBytes) {
@@ -525,15 +562,19 @@ func (r *restorer) undo(ctx context.Context, from, to int64) error {
 	err := r.read(ctx, from, to, func(m *task.Message) error {
 		key := string(m.KeyBytes)
 		// The outbox holds on to the value, so each has memory of its own.
-		value, ok, err := r.st.engine.Get([]byte{}, key)
+		value, ok, err := r.st.state.Get([]byte{}, key)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			value = nil
 		}
+		at := int64(0)
+		if ok && r.st.living != nil {
+			at = r.st.living.at // it ends when it would have ended
+		}
 		r.p.Undone++
-		return r.st.log.write(key, value)
+		return r.st.log.write(key, value, at)
 	})
 	if err != nil {
 		return err

@@ -200,7 +200,7 @@ type Commit struct {
 // the changelog.
 func (s *Set) Committed(ctx context.Context, c Commit) error {
 	for _, st := range s.stores {
-		if err := st.committed(c); err != nil {
+		if err := st.committed(c, s.o.now()); err != nil {
 			return fmt.Errorf("task %q: %w", s.o.TaskName, err)
 		}
 		st.takeSnapshot(ctx, s.o.Snapshots)

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"strings"
 	"time"
 
 	"heddle/config"
@@ -61,6 +62,9 @@ type Spec struct {
 	// (stores.NAME.drop.large.messages).
 	MaxMessageSize           int64
 	DisallowLarge, DropLarge bool
+	// TTL is how long after its write an entry ends (stores.NAME.rocksdb.ttl.ms);
+	// 0 and below: never.
+	TTL time.Duration
 	// Topic holds the settings with which the changelog's topic is made, under
 	// Kafka's names.
 	Topic map[string]string
@@ -104,10 +108,11 @@ func Specs(c config.Config) ([]Spec, error) {
 			CacheBytes: s.CacheBytes, WriteBufferBytes: s.WriteBufferBytes,
 			Compression: s.Compression, BlockBytes: int(s.BlockBytes), WAL: s.WAL, CleanAtStart: s.CleanAtStart,
 			MaxMessageSize: s.MaxMessageSize, DisallowLarge: s.DisallowLarge, DropLarge: s.DropLarge,
-			Topic: s.Topic,
+			TTL: s.TTL, Topic: s.Topic,
 			Policy: Policy{
 				ExactlyOnce:      config.ExactlyOnce(c),
 				DeleteRetention:  s.DeleteRetention,
+				ByAge:            s.TTL > 0 && !strings.Contains(s.Topic["cleanup.policy"], "compact"),
 				ToNewest:         !config.TaskTransactionalRestore.Of(c),
 				DropExisting:     !config.TaskTransactionalRetain.Of(c),
 				MinCompactionLag: s.MinCompactionLag,

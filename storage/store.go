@@ -33,7 +33,9 @@ type store struct {
 	chunk    []byte // the rest of the memory that flushed values are put into
 	writes   []engine.Write
 
-	sizes sizeRule
+	sizes  sizeRule
+	expiry *expiry   // nil: entries do not end
+	living *expiring // the layer that has the time of what was read; nil without expiry
 
 	count counts
 	err   error // the first failure, for good

@@ -383,7 +383,7 @@ func TestRefusedRecord(t *testing.T) {
 }
 
 func TestSetNamesAndEnd(t *testing.T) {
-	set, err := Open([]Spec{{Name: "b", Engine: engine.Memory}, {Name: "a", Engine: engine.Pebble}}, Options{TaskName: "Partition 0"})
+	set, err := Open([]Spec{{Name: "b", Engine: engine.Memory}, {Name: "a", Engine: engine.Memory}}, Options{TaskName: "Partition 0"})
 	check(t, err)
 	if !slices.Equal(set.Names(), []string{"a", "b"}) {
 		t.Errorf("names %v", set.Names())

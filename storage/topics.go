@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"heddle/config"
 	"heddle/system"
@@ -47,8 +49,11 @@ func (t Topic) Check(info system.StreamInfo) (warning string, err error) {
 	}
 	want := t.Settings["cleanup.policy"]
 	has, set := info.Settings["cleanup.policy"]
+	if want != "" && !strings.Contains(want, "compact") {
+		return t.checkAged(info)
+	}
 	switch {
-	case !strings.Contains(want, "compact") || strings.Contains(has, "compact"):
+	case want == "" || strings.Contains(has, "compact"):
 		return "", nil
 	case set:
 		return "", fmt.Errorf("the changelog %s.%s of store %q has cleanup.policy=%s, so that state would be dropped by age: set it to %s with Kafka's tools, or name another topic in stores.%s.changelog",
@@ -57,6 +62,33 @@ func (t Topic) Check(info system.StreamInfo) (warning string, err error) {
 	return fmt.Sprintf("the changelog %s.%s of store %q has no cleanup.policy of its own; unless the broker's default is %s, state will be dropped by age",
 		t.System, t.Name, t.Store, want), nil
 }
+
+// checkAged is Check for the changelog of a store with a TTL, which drops
+// records by age.
+func (t Topic) checkAged(info system.StreamInfo) (warning string, err error) {
+	if has := info.Settings["cleanup.policy"]; strings.Contains(has, "compact") {
+		return "", fmt.Errorf("the changelog %s.%s of store %q has cleanup.policy=%s, but the store has a TTL (stores.%s.rocksdb.ttl.ms) and nothing would drop what has ended: set the topic's cleanup.policy to %s and retention.ms to %s with Kafka's tools, or set stores.%s.changelog.kafka.cleanup.policy=compact, or name another topic in stores.%s.changelog",
+			t.System, t.Name, t.Store, has, t.Store, t.Settings["cleanup.policy"], t.Settings["retention.ms"], t.Store, t.Store)
+	}
+	want, err := strconv.ParseInt(t.Settings["retention.ms"], 10, 64)
+	if err != nil || want < 0 {
+		return "", nil //nolint:nilerr // without a number of its own there is nothing to compare
+	}
+	text, set := info.Settings["retention.ms"]
+	has, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case set && err == nil && has >= 0 && has < want:
+		return "", fmt.Errorf("the changelog %s.%s of store %q has retention.ms=%d, which is less than the store's TTL, so that state would be dropped before it ends: set it to %d with Kafka's tools, or name another topic in stores.%s.changelog",
+			t.System, t.Name, t.Store, has, want, t.Store)
+	case !set && want > kafkaRetention.Milliseconds():
+		return fmt.Sprintf("the changelog %s.%s of store %q has no retention.ms of its own; unless the broker's default is %d or more, state will be dropped before it ends",
+			t.System, t.Name, t.Store, want), nil
+	}
+	return "", nil
+}
+
+// kafkaRetention is Kafka's default log.retention.hours.
+const kafkaRetention = 7 * 24 * time.Hour
 
 // Create makes the changelogs that do not exist and checks those that do. It
 // may run at the same time somewhere else. The warnings are Check's.

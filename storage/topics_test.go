@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"heddle/config"
 	"heddle/system"
@@ -104,5 +105,48 @@ func TestCreate(t *testing.T) {
 	topic.System = "other"
 	if _, err := Create(ctx, systems, []Topic{topic}); err == nil || !strings.Contains(err.Error(), "systems.other.samza.factory") {
 		t.Errorf("no system: %v", err)
+	}
+}
+
+// TestAgedTopic: the changelog of a store with a TTL drops records by age, and
+// not too early.
+func TestAgedTopic(t *testing.T) {
+	c := config.New(counted).With(map[string]string{"stores.counts.rocksdb.ttl.ms": "86400000"})
+	specs, err := Specs(c)
+	check(t, err)
+	if !specs[0].Policy.ByAge || specs[0].TTL != 24*time.Hour {
+		t.Errorf("%+v", specs[0])
+	}
+	topics, err := ChangelogTopics(c, specs, 4, map[string]int{"kafka": 1})
+	check(t, err)
+	topic := topics[0]
+	if topic.Settings["cleanup.policy"] != "delete" || topic.Settings["retention.ms"] != "86400000" {
+		t.Errorf("%v", topic.Settings)
+	}
+	for _, tt := range []struct {
+		name            string
+		has             map[string]string
+		warning, refuse string
+	}{
+		{"as made", topic.Settings, "", ""},
+		{"longer", map[string]string{"cleanup.policy": "delete", "retention.ms": "86400001"}, "", ""},
+		{"for ever", map[string]string{"cleanup.policy": "delete", "retention.ms": "-1"}, "", ""},
+		{"by the broker's defaults", map[string]string{}, "", ""},
+		{"shorter", map[string]string{"cleanup.policy": "delete", "retention.ms": "86399999"}, "", "retention.ms=86399999"},
+		{"compacted", map[string]string{"cleanup.policy": "compact"}, "", "stores.counts.changelog.kafka.cleanup.policy=compact"},
+	} {
+		warning, err := topic.Check(system.StreamInfo{Partitions: 4, Settings: tt.has})
+		if (warning == "") != (tt.warning == "") || (err == nil) != (tt.refuse == "") || err != nil && !strings.Contains(err.Error(), tt.refuse) {
+			t.Errorf("%s: %q, %v", tt.name, warning, err)
+		}
+	}
+	topic.Settings["retention.ms"] = "2592000000"
+	if warning, err := topic.Check(system.StreamInfo{Partitions: 4}); err != nil || !strings.Contains(warning, "2592000000") {
+		t.Errorf("longer than the broker's default: %q, %v", warning, err)
+	}
+	specs, err = Specs(c.With(map[string]string{"stores.counts.changelog.kafka.cleanup.policy": "compact"}))
+	check(t, err)
+	if specs[0].Policy.ByAge {
+		t.Error("a compacted topic is taken for one that drops by age")
 	}
 }
