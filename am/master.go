@@ -66,6 +66,9 @@ func RunOnYARN(ctx context.Context, env Environment) (Finish, error) {
 	defer master.Close()
 
 	cfg, finish, err := run(ctx, env, id, pkg, secret, master, racks)
+	if err == nil && finish.Unregister {
+		removeStaging(ctx, env, id.Attempt.Application)
+	}
 	if err == nil || ctx.Err() != nil {
 		return finish, err
 	}
@@ -73,7 +76,11 @@ func RunOnYARN(ctx context.Context, env Environment) (Finish, error) {
 	// no second attempt is made for what a second one cannot mend.
 	if fatal(err) {
 		failed := Finish{Status: Failed, Diagnostics: mask(cfg, err.Error()), Unregister: true}
-		return failed, errors.Join(err, unregister(ctx, master, failed))
+		over := unregister(ctx, master, failed)
+		if over == nil {
+			removeStaging(ctx, env, id.Attempt.Application)
+		}
+		return failed, errors.Join(err, over)
 	}
 	return finish, err
 }

@@ -178,13 +178,14 @@ func (s *submission) run(ctx context.Context, r *ready, b bundle, o RunOptions) 
 			return yarn.ApplicationReport{}, err
 		}
 	}
-	if _, err := s.fs.Put(ctx, s.folder+"/secret", strings.NewReader(coordinator.SecretText(secret)+"\n"), 0o600); err != nil {
+	put, err := s.fs.Put(ctx, s.folder+"/secret", strings.NewReader(coordinator.SecretText(secret)+"\n"), 0o600)
+	if err != nil {
 		return yarn.ApplicationReport{}, err
 	}
 	if err := keepSecret(s.id.String(), secret); err != nil {
 		return yarn.ApplicationReport{}, err
 	}
-	master, err := s.master(secret, b.remote)
+	master, err := s.master(secret, b.remote, strings.TrimSuffix(put.URI, "/secret"))
 	if err != nil {
 		return yarn.ApplicationReport{}, err
 	}
@@ -253,7 +254,7 @@ func earlier(all []yarn.ApplicationReport, id yarn.ApplicationID) (yarn.Applicat
 }
 
 // master is the launch context of the application master.
-func (s *submission) master(secret []byte, p launch.Package) (yarn.LaunchContext, error) {
+func (s *submission) master(secret []byte, p launch.Package, staging string) (yarn.LaunchContext, error) {
 	c := s.job.Config
 	coordinatorConfig, err := json.Marshal(bootstrap(c).Map())
 	if err != nil {
@@ -273,6 +274,7 @@ func (s *submission) master(secret []byte, p launch.Package) (yarn.LaunchContext
 		Environment: map[string]string{
 			launch.EnvCoordinatorConfig: yarn.EnvLiteral(string(coordinatorConfig)),
 			launch.EnvPackage:           yarn.EnvLiteral(string(pkg)),
+			launch.EnvStaging:           yarn.EnvLiteral(staging),
 			"HADOOP_USER_NAME":          yarn.EnvLiteral(s.cluster.user),
 		},
 		Resources: map[string]yarn.LocalResource{

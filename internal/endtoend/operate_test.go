@@ -90,7 +90,8 @@ func TestWaysToKill(t *testing.T) {
 	}
 }
 
-// A submit removes what applications left that ended while nobody looked.
+// What an application leaves goes with it; a submit removes what was left by applications that were
+// killed.
 func TestStagingIsSwept(t *testing.T) {
 	g := grid.Use(t)
 	l := newLatency(t, g, "yarn", 1)
@@ -103,6 +104,11 @@ func TestStagingIsSwept(t *testing.T) {
 	if app := g.AwaitApplication(t, soon, detached, "FINISHED", "FAILED", "KILLED"); app.FinalStatus != "SUCCEEDED" {
 		t.Errorf("with nothing to read: %s %s", app.FinalStatus, app.Diagnostics)
 	}
+	// Nobody looks, and the application master has removed its files itself.
+	grid.Eventually(t, soon, "the folder of "+detached+" is gone", func() (bool, string) {
+		left := stagingFolders(t, g)
+		return !slices.Contains(left, detached), strings.Join(left, " ")
+	})
 	l.run(0, "--until-caught-up")
 	if left := stagingFolders(t, g); slices.Contains(left, detached) || slices.Contains(left, dead) {
 		t.Errorf("ended applications are still in %v", left)

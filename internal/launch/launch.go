@@ -27,6 +27,9 @@ const (
 	// application master can give it to its containers without a client of the
 	// file system.
 	EnvPackage = "HEDDLE_PACKAGE"
+	// EnvStaging is the URI of the application's staging folder, which the
+	// application master removes once no other attempt can need it.
+	EnvStaging = "HEDDLE_STAGING"
 	// EnvStoreBase is the folder for local state that outlives the application. If
 	// it is set where the job is submitted, it is for the job's containers; otherwise
 	// it is the NodeManager's, where YARN lets it through.
