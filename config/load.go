@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -51,6 +52,7 @@ func Load(ctx context.Context, o LoadOptions) (Config, []Warning, error) {
 	}
 	var c Config
 	var warnings []Warning
+	var layers []Layer
 	for _, p := range paths {
 		raw, err := readSource(ctx, o.Client, p)
 		if err != nil {
@@ -62,8 +64,32 @@ func Load(ctx context.Context, o LoadOptions) (Config, []Warning, error) {
 			return Config{}, warnings, err
 		}
 		c = merge(c, layer)
+		layers = append(layers, layer)
 	}
-	return merge(c, over), warnings, nil
+	c = merge(c, over)
+	return c, append(warnings, emptyAddresses(c, append(layers, over))...), nil
+}
+
+// emptyAddresses warns of Kafka addresses that were written down and are empty,
+// as one from an unset environment variable is: what follows, the embedded
+// Kafka, is hardly what was meant.
+func emptyAddresses(c Config, layers []Layer) (out []Warning) {
+	warned := map[string]bool{}
+	for _, l := range slices.Backward(layers) {
+		for _, key := range slices.Sorted(maps.Keys(l.m)) {
+			system, ok := strings.CutPrefix(key, "systems.")
+			system, _, found := strings.Cut(system, ".")
+			if !ok || !found || l.m[key].value != "" || warned[system] || !strings.HasSuffix(key, ".bootstrap.servers") || !Embedded(c, system) {
+				continue
+			}
+			if servers, _ := Bootstrap(c, system); len(servers) > 0 {
+				continue // another key says "embedded"
+			}
+			warned[system] = true
+			out = append(out, Warning{Key: key, Origin: l.m[key].origin, Text: "it is empty (is an environment variable unset?): the embedded Kafka of this machine is used; write embedded to mean it"})
+		}
+	}
+	return out
 }
 
 // Layer is one set of properties before they are merged; unlike a Config it

@@ -150,3 +150,38 @@ func TestBeside(t *testing.T) {
 		}
 	}
 }
+
+// An address from an environment variable that is not set is empty, and the
+// embedded Kafka is not what its writer meant.
+func TestLoadWarnsOfEmptyAddresses(t *testing.T) {
+	const key = "systems.kafka.producer.bootstrap.servers"
+	file := filepath.Join(t.TempDir(), "job.properties")
+	for _, tt := range []struct {
+		name, content string
+		over          []string
+		warns         bool
+	}{
+		{"nothing written", "", nil, false},
+		{"an empty override", "", []string{key + "="}, true},
+		{"an empty override of an address", key + "=h:1\n", []string{key + "="}, true},
+		{"an empty value in the file", key + "=\n", nil, true},
+		{"filled by a later layer", key + "=\n", []string{key + "=h:1"}, false},
+		{"embedded on purpose", key + "=\n", []string{key + "=embedded"}, false},
+		{"another key has the address", "", []string{key + "=", "systems.kafka.consumer.bootstrap.servers=h:1"}, false},
+		{"another key says embedded", "", []string{"systems.kafka.consumer.bootstrap.servers=", key + "=embedded"}, false},
+		{"a system that is no Kafka", "", []string{"systems.kafka.samza.factory=memory", key + "="}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.WriteFile(file, []byte("systems.kafka.samza.factory=kafka\n"+tt.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, warnings, err := Load(t.Context(), LoadOptions{Paths: []string{file}, Overrides: tt.over})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := len(warnings) == 1 && strings.Contains(warnings[0].String(), key+": it is empty"); got != tt.warns || len(warnings) > 1 {
+				t.Errorf("warnings %v", warnings)
+			}
+		})
+	}
+}
