@@ -21,6 +21,13 @@ type RunOptions struct {
 	// Detach ends run-job once YARN has accepted the job; otherwise it waits
 	// until the job runs.
 	Detach bool
+	// Wait ends run-job once all containers run. On YARN that is so unless Detach
+	// is set; otherwise run-job is the job, or waits for its end, unless one of
+	// the two starts it in the background.
+	Wait bool
+	// Again makes the command that runs the job in the foreground: what a start in
+	// the background starts.
+	Again func() *exec.Cmd
 	// Replace stops a job of the same name that runs on YARN.
 	Replace bool
 	Stdout  io.Writer
@@ -31,6 +38,9 @@ type RunOptions struct {
 
 // Run runs the job where its factory says.
 func (j *Job) Run(ctx context.Context, o RunOptions) error {
+	if j.onThisMachine() && (o.Detach || o.Wait) {
+		return j.runInBackground(ctx, o)
+	}
 	switch j.Factory {
 	case config.YARN:
 		return j.runOnYARN(ctx, o)

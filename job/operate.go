@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -30,6 +31,9 @@ type State struct {
 	FinishedAt    int64               `json:"finishedAt"`
 	Containers    Containers          `json:"containers"`
 	Job           *coordinator.Status `json:"job,omitempty"`
+	// Process is the process of a job on this machine, which has no
+	// ApplicationID.
+	Process int `json:"process,omitempty"`
 }
 
 // Containers counts containers.
@@ -90,6 +94,9 @@ func (s State) Print(w io.Writer) error {
 	}
 	row("application", s.ApplicationID)
 	row("job", s.Name)
+	if s.Process > 0 {
+		row("process", strconv.Itoa(s.Process))
+	}
 	row("user", s.User)
 	row("queue", s.Queue)
 	row("state", s.State)

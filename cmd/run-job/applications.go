@@ -49,23 +49,34 @@ func onCluster(f *flags, do func(*job.Cluster) error) error {
 func statusByConfig(c *cobra.Command, f *flags, asJSON bool) error { return status(c, f, nil, asJSON) }
 
 func status(c *cobra.Command, f *flags, args []string, asJSON bool) error {
-	w, _, err := which(c, f, args)
+	w, j, err := which(c, f, args)
 	if err != nil {
 		return err
+	}
+	if j != nil && !j.Elsewhere(c.Context()) {
+		h, err := j.Here(c.Context())
+		if err != nil {
+			return err
+		}
+		return printedState(h.State(), asJSON)
 	}
 	return onCluster(f, func(cl *job.Cluster) error {
 		s, err := cl.Status(c.Context(), w)
 		if err != nil {
 			return err
 		}
-		if err := printed(os.Stdout, asJSON, s, s.Print); err != nil {
-			return err
-		}
-		if code := s.ExitCode(); code != job.ExitDone {
-			return job.Silent{Code: code}
-		}
-		return nil
+		return printedState(s, asJSON)
 	})
+}
+
+func printedState(s job.State, asJSON bool) error {
+	if err := printed(os.Stdout, asJSON, s, s.Print); err != nil {
+		return err
+	}
+	if code := s.ExitCode(); code != job.ExitDone {
+		return job.Silent{Code: code}
+	}
+	return nil
 }
 
 func newStatus() *cobra.Command {
@@ -73,8 +84,8 @@ func newStatus() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "status [APPLICATION]",
-		Short: "Tell how a job on YARN is: its state, containers, rates and lag",
-		Long:  "Tell how a job on YARN is. It is named by its application id, or by the job's\nconfiguration: then it is the newest application of that name.\nThe exit code is 1 for one that failed.",
+		Short: "Tell how a job is: its state, containers, rates and lag",
+		Long:  "Tell how a job is. It is named by its application id, or by the job's configuration: then\nit is the newest application of that name, or the one that runs on this machine.\nThe exit code is 1 for one that failed.",
 		Example: `  bin/run-job.sh status application_1700000000000_0001
   bin/run-job.sh status --config-path=job.properties --json`,
 		RunE: func(c *cobra.Command, args []string) error { return status(c, &f, args, asJSON) },
@@ -94,6 +105,13 @@ func kill(c *cobra.Command, f *flags, args []string) error {
 	patience, staging := config.TaskShutdown.Default(), ""
 	if j != nil {
 		patience, staging = config.TaskShutdown.Of(j.Config), config.YarnStagingDirectory.Of(j.Config)
+		if !j.Elsewhere(c.Context()) {
+			h, err := j.Here(c.Context())
+			if err != nil {
+				return err
+			}
+			return h.Kill(c.Context(), patience, job.NewSay(stderr, false))
+		}
 	}
 	return onCluster(f, func(cl *job.Cluster) error {
 		cl.Staging = staging
@@ -105,8 +123,8 @@ func newKill() *cobra.Command {
 	var f flags
 	c := &cobra.Command{
 		Use:   "kill [APPLICATION]",
-		Short: "Stop a job on YARN: gracefully, and by force after task.shutdown.ms",
-		Long:  "Stop a job on YARN. Its application master stops the containers gracefully (what is in\nflight is finished and committed); after task.shutdown.ms it is killed through the\nResourceManager.",
+		Short: "Stop a job: gracefully, and by force after task.shutdown.ms",
+		Long:  "Stop a job on YARN. Its application master stops the containers gracefully (what is in\nflight is finished and committed); after task.shutdown.ms it is killed through the\nResourceManager. A job on this machine, named by its configuration, is stopped the same way.",
 		Example: `  bin/run-job.sh kill application_1700000000000_0001
   bin/run-job.sh kill --config-path=job.properties`,
 		RunE: func(c *cobra.Command, args []string) error { return kill(c, &f, args) },
@@ -150,15 +168,18 @@ func newLogs() *cobra.Command {
 	var l job.Logs
 	c := &cobra.Command{
 		Use:   "logs [APPLICATION]",
-		Short: "Print the logs of a job on YARN: its application master's and every container's",
-		Long:  "Print the logs of a job on YARN: those of the application master and of every container.\nWhile the application runs they come from its nodes, those of ended containers too; after\nits end from the cluster's file system, if yarn.log-aggregation-enable puts them there.",
+		Short: "Print the logs of a job: its application master's and every container's",
+		Long:  "Print the logs of a job on YARN: those of the application master and of every container.\nWhile the application runs they come from its nodes, those of ended containers too; after\nits end from the cluster's file system, if yarn.log-aggregation-enable puts them there. Of a job on this\nmachine it is the log that --detach or --wait began.",
 		Example: `  bin/run-job.sh logs application_1700000000000_0001
   bin/run-job.sh logs --follow --config-path=job.properties
   bin/run-job.sh logs --config-path=job.properties --file stderr`,
 		RunE: func(c *cobra.Command, args []string) error {
-			w, _, err := which(c, &f, args)
+			w, j, err := which(c, &f, args)
 			if err != nil {
 				return err
+			}
+			if j != nil && !j.Elsewhere(c.Context()) {
+				return j.LogsHere(c.Context(), l.Follow, os.Stdout)
 			}
 			return onCluster(&f, func(cl *job.Cluster) error { return cl.Logs(c.Context(), w, l, os.Stdout) })
 		},

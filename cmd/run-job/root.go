@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,7 +84,6 @@ func newRoot() *cobra.Command {
 	var f flags
 	var o job.RunOptions
 	var operation string
-	var wait bool
 	root := &cobra.Command{
 		Use:   "run-job --config-path=FILE",
 		Short: "Run stream jobs written in Go on this machine or on Hadoop YARN",
@@ -105,7 +105,7 @@ func newRoot() *cobra.Command {
 			default:
 				return job.Usage("--operation=%s: expected run, kill or status", operation)
 			}
-			if wait && o.Detach {
+			if o.Wait && o.Detach {
 				return job.Usage("--wait and --detach contradict each other; give one of them")
 			}
 			j, _, err := f.load(c, o.Quiet)
@@ -113,13 +113,24 @@ func newRoot() *cobra.Command {
 				return err
 			}
 			o.Stdout, o.Stderr, o.Building = os.Stdout, os.Stderr, building()
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			o.Again = func() *exec.Cmd {
+				args := f.arguments(true)
+				if o.UntilCaughtUp {
+					args = append(args, "--until-caught-up")
+				}
+				return exec.Command(self, args...)
+			}
 			return j.Run(c.Context(), o)
 		},
 	}
 	f.add(root)
 	root.Flags().StringVar(&operation, "operation", "run", "run, kill or status, as in Samza")
-	root.Flags().BoolVar(&wait, "wait", false, "on YARN: wait until all containers run (the default)")
-	root.Flags().BoolVar(&o.Detach, "detach", false, "on YARN: end once the ResourceManager has accepted the job")
+	root.Flags().BoolVar(&o.Wait, "wait", false, "end once all containers run (the default on YARN); on this machine the job goes on in the background")
+	root.Flags().BoolVar(&o.Detach, "detach", false, "end once YARN has accepted the job; on this machine, once it has begun in the background")
 	root.Flags().BoolVar(&o.UntilCaughtUp, "until-caught-up", false, "commit and end with 0 once every input is read to the end that it had")
 	root.Flags().BoolVar(&o.Quiet, "quiet", false, "plain log lines, no progress")
 	root.Flags().BoolVar(&o.Replace, "replace", false, "on YARN: stop the job first if it runs already")

@@ -18,14 +18,17 @@ type Address struct {
 }
 
 // addressFile lies below heddle.home. name is "<job.name>_<job.id>".
-func addressFile(home, name string) string {
+func addressFile(home, name string) string { return FileOf(home, name, "address") }
+
+// FileOf is a file of a job's run on this machine, below heddle.home.
+func FileOf(home, name, kind string) string {
 	safe := strings.Map(func(r rune) rune {
 		if r == '/' || r == '\\' || r < ' ' {
 			return '_'
 		}
 		return r
 	}, name)
-	return filepath.Join(home, "run", safe+".address")
+	return filepath.Join(home, "run", safe+"."+kind)
 }
 
 // TellAddress writes down where the job can be asked; forget takes it back.

@@ -1,0 +1,160 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"heddle/config"
+	"heddle/coordinator"
+	"heddle/internal/launch"
+	"heddle/yarn/hadoopconf"
+)
+
+// Here is a run of a job on this machine, as a process or as processes, that
+// was found by the job's configuration.
+type Here struct {
+	job     *Job
+	address launch.Address
+	status  coordinator.Status
+}
+
+// errNotHere: the job does not run on this machine.
+var errNotHere = errors.New("it does not run on this machine")
+
+// Elsewhere says if a command about the job is one for YARN: its factory says
+// so, or it does not run here and there is a cluster where it may.
+func (j *Job) Elsewhere(ctx context.Context) bool {
+	if f, err := config.Factory(j.Config); err != nil || f == config.YARN {
+		return true
+	}
+	_, err := j.Here(ctx)
+	return errors.Is(err, errNotHere) && len(hadoopconf.DirsFromEnvironment(os.LookupEnv)) > 0
+}
+
+// Here finds the run of the job on this machine.
+func (j *Job) Here(ctx context.Context) (*Here, error) {
+	a, err := launch.AddressOf(j.home(), j.Name())
+	if err != nil && !errors.Is(err, launch.ErrNoAddress) {
+		return nil, err
+	}
+	h := &Here{job: j, address: a}
+	if err == nil && h.ask(ctx) == nil {
+		return h, nil
+	}
+	last := ""
+	if _, err := os.Stat(j.logFile()); err == nil {
+		last = "; the log of its last run in the background is " + j.logFile()
+	}
+	return nil, usageError{fmt.Errorf("job %s: %w, with heddle.home=%s%s", j.Name(), errNotHere, j.home(), last)}
+}
+
+// ask fetches the status; an error if what answers is not this job.
+func (h *Here) ask(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	s, err := coordinator.Operator{UI: h.address.URL + "ui/"}.Status(ctx)
+	if err == nil && s.JobName+"_"+s.JobID != h.job.Name() {
+		err = fmt.Errorf("%s belongs to another job now", h.address.URL)
+	}
+	h.status = s
+	return err
+}
+
+// State describes the run as an application is described.
+func (h *Here) State() State {
+	s := h.status
+	return State{
+		Name: h.job.Name(), User: s.User, State: s.State, FinalStatus: s.FinalStatus, TrackingURL: h.address.URL + "ui/",
+		Diagnostics: s.Diagnostics, StartedAt: s.StartedAt, Process: h.address.PID,
+		Containers: Containers{s.Containers.Wanted, s.Containers.Running}, Job: &s,
+	}
+}
+
+// Kill stops the run gracefully, and by force when that takes longer than
+// patience (task.shutdown.ms).
+func (h *Here) Kill(ctx context.Context, patience time.Duration, say *Say) error {
+	began, pid := time.Now(), h.address.PID
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		return refusedError{fmt.Errorf("stop process %d of job %s: %w", pid, h.job.Name(), err)}
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.NewTimer(patience + killMargin)
+	defer limit.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		case <-limit.C:
+			say.Done()
+			say.Warn("process %d did not stop within %s (task.shutdown.ms and %s); killing it", pid, patience+killMargin, killMargin)
+			return syscall.Kill(pid, syscall.SIGKILL)
+		}
+		// The address is forgotten a moment before the process ends.
+		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			say.Done()
+			say.Step("job %s (process %d) stopped after %.1f s", h.job.Name(), pid, time.Since(began).Seconds())
+			return nil
+		}
+		say.Moving("job %s is stopping, %.0f s", h.job.Name(), time.Since(began).Seconds())
+	}
+}
+
+// logFile is where a run in the background writes what it says.
+func (j *Job) logFile() string { return launch.FileOf(j.home(), j.Name(), "log") }
+
+// LogsHere writes the log of the job's run in the background, the present one or
+// else the last, to w.
+func (j *Job) LogsHere(ctx context.Context, follow bool, w io.Writer) error {
+	h, missing := j.Here(ctx)
+	f, err := os.Open(j.logFile())
+	switch {
+	case errors.Is(err, os.ErrNotExist) && missing == nil:
+		return Usage("job %s runs in the foreground of process %d, and its log is there; run-job --detach writes one into %s", j.Name(), h.address.PID, j.logFile())
+	case errors.Is(err, os.ErrNotExist):
+		return missing
+	case err != nil:
+		return fmt.Errorf("log of job %s: %w", j.Name(), err)
+	}
+	defer f.Close()
+	for {
+		over := missing != nil || errors.Is(syscall.Kill(h.address.PID, 0), syscall.ESRCH)
+		if _, err := io.Copy(w, f); err != nil {
+			return fmt.Errorf("log of job %s: %w", j.Name(), err)
+		}
+		if over || !follow {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+// openLog begins a new log and keeps the one before it.
+func (j *Job) openLog() (*os.File, error) {
+	file := j.logFile()
+	err := os.MkdirAll(filepath.Dir(file), 0o700)
+	if err == nil {
+		if err = os.Rename(file, file+".1"); errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("log of job %s (heddle.home): %w", j.Name(), err)
+	}
+	return f, nil
+}
