@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -46,21 +45,22 @@ func TransactionalID(c Config, task string) string {
 }
 
 // ReadsCommitted says whether consumers of the system are given only what was
-// committed: systems.S.consumer.isolation.level, which without being set is
-// read_committed under exactly-once (as in Kafka Streams) and read_uncommitted
-// otherwise (Kafka's default).
+// committed: systems.S.consumer.isolation.level. Without being set it is
+// read_committed, whatever the job's guarantee is (Kafka's default, and with it
+// Samza's, is read_uncommitted): a job that reads what an exactly-once job
+// writes must not count what was aborted, and where nobody writes transactions
+// there is no difference.
 func ReadsCommitted(c Config, system string) bool {
-	if v, ok := c.Get(isolationLevel(system)); ok {
-		return strings.EqualFold(strings.TrimSpace(v), "read_committed")
-	}
-	return ExactlyOnce(c)
+	v, ok := c.Get(isolationLevel(system))
+	return !ok || strings.EqualFold(strings.TrimSpace(v), "read_committed")
 }
 
 func isolationLevel(system string) string {
 	return SystemConsumerSetting.Name(system, "isolation.level")
 }
 
-// guarantee checks what exactly-once needs.
+// guarantee checks what exactly-once needs, as far as no broker has to be asked:
+// whether all lies on one cluster, addresses do not tell.
 func (v *validator) guarantee() {
 	if !ExactlyOnce(v.c) {
 		return
@@ -88,73 +88,43 @@ func (v *validator) guarantee() {
 	if err != nil {
 		return // found by others
 	}
-	stores, err := Stores(v.c)
-	if err != nil {
-		return // found by others
-	}
-	for _, s := range stores {
-		if s.Logged() && !sameCluster(v.c, home, s.Changelog.System) {
-			v.fail(errorAt(v.c, StoreChangelog.Name(s.Name), "name the same system for both, or set at-least-once",
-				"%s needs changelogs and checkpoints on one Kafka cluster: the store %s has its changelog on the system %s (%s), checkpoints are on %s (%s)",
-				with, quote(s.Name), s.Changelog.System, place(v.c, s.Changelog.System), home, place(v.c, home)))
-		}
-	}
 	if k, err := SystemKind(v.c, home); err == nil && k.Name != "kafka" && k.Name != "memory" {
 		v.fail(errorAt(v.c, SystemFactory.Name(home), "set at-least-once",
 			"%s needs a system with transactions, which %s has not", with, k.Name))
 	}
-	for _, s := range v.systemsReadBack() {
-		if _, set := v.c.Get(isolationLevel(s)); !set {
-			v.warnings = append(v.warnings, Warning{Key: isolationLevel(s), Text: fmt.Sprintf(
-				"before going back to Samza, set it to read_committed: its readers of checkpoints and changelogs take what was aborted otherwise (%s reads committed records without being told)", with)})
+}
+
+// GoingBack says what the files of an exactly-once job need before Samza may run
+// the job again. Heddle itself needs nothing of it.
+func GoingBack(c Config) []Warning {
+	if !ExactlyOnce(c) {
+		return nil
+	}
+	var out []Warning
+	for _, s := range systemsReadBack(c) {
+		if _, set := c.Get(isolationLevel(s)); !set {
+			out = append(out, Warning{Key: isolationLevel(s), Text: "before going back to Samza, set it to read_committed: its readers of checkpoints and changelogs take what was aborted otherwise (Heddle reads committed records without being told)"})
 		}
 	}
+	return out
 }
 
 // systemsReadBack are the Kafka systems with checkpoints or changelogs.
-func (v *validator) systemsReadBack() []string {
+func systemsReadBack(c Config) []string {
 	var out []string
 	add := func(s string) {
-		if k, err := SystemKind(v.c, s); err == nil && k.Name == "kafka" && !Embedded(v.c, s) && !slices.Contains(out, s) {
+		if k, err := SystemKind(c, s); err == nil && k.Name == "kafka" && !Embedded(c, s) && !slices.Contains(out, s) {
 			out = append(out, s)
 		}
 	}
-	if s, err := CheckpointSystem(v.c); err == nil {
+	if s, err := CheckpointSystem(c); err == nil {
 		add(s)
 	}
-	stores, _ := Stores(v.c) // an error was reported
+	stores, _ := Stores(c) // an error was reported
 	for _, s := range stores {
 		if s.Logged() {
 			add(s.Changelog.System)
 		}
 	}
 	return out
-}
-
-// sameCluster says whether two systems are one Kafka cluster as far as their
-// addresses tell: they share one.
-func sameCluster(c Config, a, b string) bool {
-	if a == b {
-		return true
-	}
-	ka, errA := SystemKind(c, a)
-	kb, errB := SystemKind(c, b)
-	if errA != nil || errB != nil || ka.Name != "kafka" || kb.Name != "kafka" {
-		return false
-	}
-	if Embedded(c, a) || Embedded(c, b) {
-		return Embedded(c, a) && Embedded(c, b)
-	}
-	of, _ := Bootstrap(c, a)
-	other, _ := Bootstrap(c, b)
-	return slices.ContainsFunc(of, func(s string) bool { return slices.Contains(other, s) })
-}
-
-// place is where a system is, for messages.
-func place(c Config, system string) string {
-	if Embedded(c, system) {
-		return "embedded"
-	}
-	servers, _ := Bootstrap(c, system)
-	return strings.Join(servers, ",")
 }

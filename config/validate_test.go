@@ -54,10 +54,7 @@ func TestValidate(t *testing.T) {
 		{"a TTL of side inputs", "stores.s.factory=memory\nstores.s.side.inputs=kafka.in\nstores.s.rocksdb.ttl.ms=60000", []string{"stores.s.rocksdb.ttl.ms: entries of a store that is filled from side inputs do not end here; remove the key"}, nil},
 		{"a short TTL", "stores.s.factory=pebble\nstores.s.rocksdb.ttl.ms=10", nil, []string{"stores.s.rocksdb.ttl.ms: 10 is less than the least, 1000"}},
 		{"exactly once", "heddle.processing.guarantee=exactly-once", nil, nil},
-		{"exactly once, real Kafka", "heddle.processing.guarantee=exactly-once\nsystems.kafka.producer.bootstrap.servers=h:1", nil, []string{
-			"systems.kafka.consumer.isolation.level: before going back to Samza, set it to read_committed",
-		}},
-		{"exactly once, ready to go back", "heddle.processing.guarantee=exactly-once\nsystems.kafka.producer.bootstrap.servers=h:1\nsystems.kafka.consumer.isolation.level=read_committed", nil, nil},
+		{"exactly once, real Kafka", "heddle.processing.guarantee=exactly-once\nsystems.kafka.producer.bootstrap.servers=h:1", nil, nil},
 		{"exactly once without commits", "heddle.processing.guarantee=exactly-once\ntask.commit.ms=-1", []string{
 			"task.commit.ms: heddle.processing.guarantee=exactly-once needs commits by the clock",
 		}, nil},
@@ -70,12 +67,6 @@ func TestValidate(t *testing.T) {
 		{"exactly once without checkpoints", "heddle.processing.guarantee=exactly-once\ntask.checkpoint.factory=none", []string{
 			"task.checkpoint.factory: heddle.processing.guarantee=exactly-once needs checkpoints in Kafka",
 		}, []string{"task.checkpoint.factory: checkpoints are off"}},
-		{"exactly once over two clusters", "heddle.processing.guarantee=exactly-once\njob.default.system=kafka\nsystems.kafka.producer.bootstrap.servers=h:1\nsystems.kafka.consumer.isolation.level=read_committed\n" +
-			"systems.other.samza.factory=kafka\nsystems.other.producer.bootstrap.servers=g:1\nsystems.other.consumer.isolation.level=read_committed\nstores.s.factory=memory\nstores.s.changelog=other.log", []string{
-			`stores.s.changelog: heddle.processing.guarantee=exactly-once needs changelogs and checkpoints on one Kafka cluster: the store "s" has its changelog on the system other (g:1), checkpoints are on kafka (h:1)`,
-		}, nil},
-		{"exactly once, one cluster by two names", "heddle.processing.guarantee=exactly-once\njob.default.system=kafka\nsystems.kafka.producer.bootstrap.servers=h:1\nsystems.kafka.consumer.isolation.level=read_committed\n" +
-			"systems.other.samza.factory=kafka\nsystems.other.producer.bootstrap.servers=g:1,h:1\nsystems.other.consumer.isolation.level=read_committed\nstores.s.factory=memory\nstores.s.changelog=other.log", nil, nil},
 		{"old spellings", "job.factory.class=yarn\nsystems.kafka.producer.bootstrap.servers=h:1\nyarn.container.count=2\nyarn.container.memory.mb=512\ncluster-manager.container.memory.mb=1024", nil, []string{
 			"yarn.container.memory.mb: the old spelling of cluster-manager.container.memory.mb, which is set too and wins",
 			"old spellings, still read: yarn.container.count is now job.container.count",
@@ -322,6 +313,30 @@ func TestReference(t *testing.T) {
 	}
 }
 
+func TestGoingBack(t *testing.T) {
+	const real = "systems.kafka.producer.bootstrap.servers"
+	for _, tt := range []struct {
+		set  map[string]string
+		want string
+	}{
+		{map[string]string{real: "h:1"}, ""},
+		{map[string]string{real: "h:1", "heddle.processing.guarantee": "exactly-once"}, "systems.kafka.consumer.isolation.level"},
+		{map[string]string{real: "h:1", "heddle.processing.guarantee": "exactly-once", "systems.kafka.consumer.isolation.level": "read_committed"}, ""},
+		{map[string]string{"heddle.processing.guarantee": "exactly-once"}, ""}, // embedded
+		{map[string]string{real: "h:1", "heddle.processing.guarantee": "exactly-once", "systems.other.samza.factory": "kafka", "systems.other.producer.bootstrap.servers": "g:1",
+			"job.default.system": "kafka", "stores.s.factory": "memory", "stores.s.changelog": "other.log"},
+			"systems.kafka.consumer.isolation.level systems.other.consumer.isolation.level"},
+	} {
+		var got []string
+		for _, w := range GoingBack(New(map[string]string{"job.name": "j", "systems.kafka.samza.factory": "kafka"}).With(tt.set)) {
+			got = append(got, w.Key)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%v: %v, want %v", tt.set, got, tt.want)
+		}
+	}
+}
+
 func TestGuarantee(t *testing.T) {
 	c := New(map[string]string{"job.name": "j"})
 	for _, tt := range []struct {
@@ -329,7 +344,8 @@ func TestGuarantee(t *testing.T) {
 		commit, timeout string
 		committed       bool
 	}{
-		{nil, "1m0s", "4m0s", false},
+		{nil, "1m0s", "4m0s", true},
+		{map[string]string{"systems.k.consumer.isolation.level": "READ_UNCOMMITTED"}, "1m0s", "4m0s", false},
 		{map[string]string{"heddle.processing.guarantee": "exactly-once"}, "1s", "1m3s", true},
 		{map[string]string{"heddle.processing.guarantee": "exactly-once", "task.commit.ms": "30000", "task.commit.max.delay.ms": "5000"}, "30s", "1m35s", true},
 		{map[string]string{"heddle.processing.guarantee": "exactly-once", "task.commit.max.delay.ms": "0"}, "1s", "1m0s", true},

@@ -64,35 +64,65 @@ func (tally) Stop(ctx task.Context) error {
 	return nil
 }
 
+// talliedJob are the settings of a job of tally.
+func talliedJob(more ...string) map[string]string {
+	m := map[string]string{
+		"task.commit.ms": "50", "heddle.container": "",
+		"stores.counts.factory": "memory", "stores.counts.changelog": "kafka.counts",
+		"stores.counts.key.serde": "string", "stores.counts.msg.serde": "long",
+	}
+	for i := 0; i < len(more); i += 2 {
+		m[more[i]] = more[i+1]
+	}
+	return m
+}
+
 // A container is killed by SIGKILL again and again under load. In the end every
 // message was counted exactly once, none is missing among the outputs, and the
-// outputs that came twice are told.
+// outputs that came twice are told; exactly-once, none did.
 func TestKillNine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
-	const in, kills, keys = 60_000, 6, 50
-	j := newEmbeddedJob(t, map[string]string{
-		"task.commit.ms": "50", "heddle.container": "",
-		"stores.counts.factory": "memory", "stores.counts.changelog": "kafka.counts",
-		"stores.counts.key.serde": "string", "stores.counts.msg.serde": "long",
-	})
+	for name, more := range map[string][]string{"at-least-once": nil, "exactly-once": {"heddle.processing.guarantee", "exactly-once"}} {
+		t.Run(name, func(t *testing.T) {
+			l := newOnslaught(t, newEmbeddedJob(t, talliedJob(more...)), 60_000, 1)
+			l.kill(6)
+			l.finish(name == "exactly-once")
+		})
+	}
+}
+
+// onslaught is a job of tally whose input grows while its containers come and go.
+type onslaught struct {
+	t      *testing.T
+	j      *embeddedJob
+	c      *cluster
+	in     int
+	want   map[string]int
+	fed    chan struct{}
+	random *rand.Rand
+	starts int           // containers so far
+	slow   time.Duration // the longest start
+}
+
+// newOnslaught makes the topics and begins to feed so many messages, some at a time.
+func newOnslaught(t *testing.T, j *embeddedJob, in int, seed uint64) *onslaught {
+	t.Helper()
+	const keys = 50
 	j.create("in", 4)
 	j.create("out", 4)
 	j.create("totals", 1)
-	c := newCluster(t, j)
-	random := rand.New(rand.NewPCG(1, 2))
-	want := map[string]int{}
-	fed := make(chan struct{})
+	l := &onslaught{t: t, j: j, c: newCluster(t, j), in: in, want: map[string]int{}, fed: make(chan struct{}), random: rand.New(rand.NewPCG(seed, 4))}
+	random := rand.New(rand.NewPCG(seed, 2))
+	var records []system.Record
+	for range in {
+		r := system.Record{Value: []byte(strconv.Itoa(random.IntN(keys)))}
+		l.want[string(r.Value)]++
+		records = append(records, r)
+	}
 	go func() {
-		defer close(fed)
-		var records []system.Record
-		for range in {
-			records = append(records, system.Record{Value: []byte(strconv.Itoa(random.IntN(keys)))})
-		}
-		for _, r := range records {
-			want[string(r.Value)]++
-		}
+		defer close(l.fed)
 		for i := range 60 {
 			var part []system.Record
 			for k, r := range records[i*in/60 : (i+1)*in/60] {
@@ -102,34 +132,64 @@ func TestKillNine(t *testing.T) {
 			j.produce("in", part...)
 		}
 	}()
-	moments := rand.New(rand.NewPCG(3, 4))
-	for k := range kills {
-		execution := fmt.Sprintf("exec_%d", k+1)
-		cmd := c.process(execution)
-		c.waitForExecution(execution)
-		wait := time.NewTimer(time.Duration(20+moments.IntN(300)) * time.Millisecond)
-		<-wait.C
+	return l
+}
+
+// start starts the next container and waits until it processes messages.
+func (l *onslaught) start() *exec.Cmd {
+	l.t.Helper()
+	l.starts++
+	began := time.Now()
+	cmd := l.c.process(l.execution())
+	l.c.waitForExecution(l.execution())
+	l.slow = max(l.slow, time.Since(began))
+	return cmd
+}
+
+func (l *onslaught) execution() string { return fmt.Sprintf("exec_%d", l.starts) }
+
+// work lets the newest container run for a while.
+func (l *onslaught) work() {
+	wait := time.NewTimer(time.Duration(20+l.random.IntN(300)) * time.Millisecond)
+	<-wait.C
+}
+
+// kill starts containers and kills them.
+func (l *onslaught) kill(times int) {
+	l.t.Helper()
+	for range times {
+		cmd := l.start()
+		l.work()
 		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
+			l.t.Fatal(err)
 		}
 		if err := cmd.Wait(); err == nil || cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-			t.Fatalf("container %d ended before it was killed: %v", k, err)
+			l.t.Fatalf("container %d ended before it was killed: %v", l.starts, err)
 		}
 	}
-	<-fed
-	last := fmt.Sprintf("exec_%d", kills+1)
-	cmd := c.process(last)
-	c.waitForExecution(last)
-	waitFor(t, c, func(r coordinator.Report) bool {
+}
+
+// finish lets a last container come to the end of the input and counts.
+func (l *onslaught) finish(exactlyOnce bool) {
+	l.t.Helper()
+	<-l.fed
+	l.end(l.start(), exactlyOnce)
+}
+
+// end stops that container in order, once it has read everything, and counts.
+func (l *onslaught) end(cmd *exec.Cmd, exactlyOnce bool) {
+	t := l.t
+	t.Helper()
+	last := l.execution()
+	waitFor(t, l.c, func(r coordinator.Report) bool {
 		return r.ExecutionID == last && r.State == coordinator.ContainerRunning && lag(r) == 0
 	})
-	c.server.Send("0", last, coordinator.CommandStop, nil)
+	l.c.server.Send("0", last, coordinator.CommandStop, nil)
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-
 	totals := map[string]int{}
-	for _, m := range j.read("totals") {
+	for _, m := range l.j.read("totals") {
 		n, err := strconv.Atoi(string(m.ValueBytes))
 		if err != nil {
 			t.Fatal(err)
@@ -141,19 +201,20 @@ func TestKillNine(t *testing.T) {
 		}
 		totals[key] += n
 	}
-	for k, n := range want {
+	for k, n := range l.want {
 		if totals[k] != n {
 			t.Errorf("%s counted %d times, want %d", k, totals[k], n)
 		}
 	}
 	seen := map[string]int{}
-	out := j.read("out")
+	out := l.j.read("out")
 	for _, m := range out {
 		seen[string(m.KeyBytes)]++
 	}
-	t.Logf("in %d, out %d, lost %d, twice %d, killed %d times", in, len(out), in-len(seen), len(out)-len(seen), kills)
-	if len(seen) != in {
-		t.Errorf("%d messages were lost", in-len(seen))
+	lost, twice := l.in-len(seen), len(out)-len(seen)
+	t.Logf("in %d, out %d, lost %d, twice %d; %d containers, the slowest ran after %v", l.in, len(out), lost, twice, l.starts, l.slow.Round(time.Millisecond))
+	if lost != 0 || exactlyOnce && twice != 0 {
+		t.Errorf("%d messages were lost, %d came twice", lost, twice)
 	}
 }
 
@@ -184,7 +245,7 @@ func (c *cluster) process(execution string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), asProgram+"=1", launch.EnvContainerID+"=0", launch.EnvCoordinatorURL+"="+c.server.URL(),
 		launch.EnvExecutionID+"="+execution, security.EnvTokenFile+"="+file)
-	cmd.Stderr = os.Stderr
+	cmd.Stdout, cmd.Stderr = c.stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}

@@ -23,6 +23,16 @@ type embeddedJob struct {
 	t        testing.TB
 	settings map[string]string
 	systems  Systems
+	// topics are the names in Kafka of those that are called otherwise there.
+	topics map[string]string
+}
+
+// topic is a topic's name in Kafka.
+func (j *embeddedJob) topic(name string) string {
+	if there, ok := j.topics[name]; ok {
+		return there
+	}
+	return name
 }
 
 func newEmbeddedJob(t testing.TB, settings map[string]string) *embeddedJob {
@@ -51,7 +61,7 @@ func (j *embeddedJob) create(topic string, partitions int32) {
 	if err != nil {
 		j.t.Fatal(err)
 	}
-	if err := admin.Create(j.t.Context(), system.StreamSpec{Name: topic, Partitions: partitions, ReplicationFactor: 1}); err != nil {
+	if err := admin.Create(j.t.Context(), system.StreamSpec{Name: j.topic(topic), Partitions: partitions, ReplicationFactor: 1}); err != nil {
 		j.t.Fatal(err)
 	}
 }
@@ -68,7 +78,7 @@ func (j *embeddedJob) produce(topic string, records ...system.Record) {
 		j.t.Fatal(err)
 	}
 	for _, r := range records {
-		r.Stream = topic
+		r.Stream = j.topic(topic)
 		if err := o.Send(r); err != nil {
 			j.t.Fatal(err)
 		}
@@ -84,13 +94,13 @@ func (j *embeddedJob) read(topic string) []task.Message {
 	if err != nil {
 		j.t.Fatal(err)
 	}
-	ends, err := admin.Offsets(j.t.Context(), topic)
+	ends, err := admin.Offsets(j.t.Context(), j.topic(topic))
 	if err != nil {
 		j.t.Fatal(err)
 	}
 	var out []task.Message
 	for p := range ends {
-		if _, err := j.systems["kafka"].Read(j.t.Context(), topic, int32(p), system.Oldest, system.End, func(ms []task.Message) error {
+		if _, err := j.systems["kafka"].Read(j.t.Context(), j.topic(topic), int32(p), system.Oldest, system.End, func(ms []task.Message) error {
 			out = append(out, ms...)
 			return nil
 		}); err != nil {

@@ -3,6 +3,7 @@ package container
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -29,6 +30,7 @@ type cluster struct {
 	server *coordinator.Server
 	secret []byte
 	model  jobmodel.JobModel
+	stdout io.Writer // of processes; nil: nobody's
 
 	mu      sync.Mutex
 	alive   map[string]bool

@@ -60,6 +60,9 @@ func (j *Job) check(ctx context.Context, building io.Writer) (_ *ready, err erro
 	if err := errors.Join(<-built, factsErr); err != nil {
 		return nil, err
 	}
+	if err := plan.Guarantee(j.Config, facts); err != nil {
+		return nil, err
+	}
 	if r.create, err = plan.Topics(j.Config, facts); err != nil {
 		return nil, err
 	}
@@ -98,9 +101,39 @@ func (j *Job) facts(ctx context.Context, systems container.Systems) (plan.Facts,
 			return f, err
 		}
 		s.Embedded = config.Embedded(j.Config, name)
+		if err := j.transactions(ctx, systems[name], &s); err != nil {
+			return f, err
+		}
 		f.Systems[name] = s
 	}
 	return f, nil
+}
+
+// transactions adds what exactly-once wants to know of a system.
+func (j *Job) transactions(ctx context.Context, sys system.System, s *plan.SystemFacts) (err error) {
+	if !config.ExactlyOnce(j.Config) {
+		return nil
+	}
+	tx, ok := sys.(system.Transactional)
+	if !ok {
+		s.Transactions = fmt.Errorf("the system %q has %w", sys.Name(), system.ErrNoTransactions)
+		return nil
+	}
+	if s.Cluster, err = tx.Cluster(ctx); err != nil {
+		return err
+	}
+	home, err := config.CheckpointSystem(j.Config)
+	if err != nil || home != sys.Name() {
+		return err
+	}
+	timeout, err := config.TransactionTimeout(j.Config)
+	if err != nil {
+		return err
+	}
+	s.Transactions = tx.CheckTransactions(ctx, system.TransactionOptions{
+		ID: config.TransactionalID(j.Config, "Partition 0"), Name: "each task", Timeout: timeout,
+	})
+	return nil
 }
 
 // checkModel makes the JobModel that the containers will have, as far as it is

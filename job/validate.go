@@ -40,6 +40,9 @@ func (j *Job) Validate(ctx context.Context, building io.Writer) (Validation, err
 		return v, err
 	}
 	defer r.close()
+	for _, w := range config.GoingBack(j.Config) {
+		j.say.Warn("%s", w)
+	}
 	v.Program, v.Tasks = r.program, r.tasks
 	v.Containers, v.TaskCount = len(r.model.Containers), r.model.TaskCount()
 	for _, c := range r.create {

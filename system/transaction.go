@@ -30,6 +30,10 @@ type Transactional interface {
 	// The errors are ErrNoTransactions, ErrUnreachable, or wrong configuration
 	// (a time-out that the system's servers do not allow).
 	TakeOver(ctx context.Context, o TransactionOptions) (TransactionalOutbox, error)
+	// CheckTransactions says what a TakeOver with these options would fail with,
+	// as far as that can be known without taking over anything. It changes
+	// nothing.
+	CheckTransactions(ctx context.Context, o TransactionOptions) error
 	// Cluster names the servers behind the system, so that two systems can be
 	// told to be the same one.
 	Cluster(ctx context.Context) (string, error)

@@ -26,6 +26,10 @@ type SystemFacts struct {
 	// Embedded is the Kafka in the process: new topics get EmbeddedPartitions
 	// partitions unless set.
 	Embedded bool
+	// Cluster names the servers, and Transactions is why the job's transactions
+	// could not be had there; asked only for exactly-once.
+	Cluster      string
+	Transactions error
 }
 
 // EmbeddedPartitions is the number of partitions of a new topic of the embedded

@@ -444,3 +444,31 @@ func TestGridRecordLimit(t *testing.T) {
 		t.Errorf("%v records are stored, want %d; %v", ends, n+1, err)
 	}
 }
+
+// TestGridCheckTransactions: what would fail is known before anything is taken
+// over, and asking does not disturb who has the id.
+func TestGridCheckTransactions(t *testing.T) {
+	g := grid.Use(t, grid.Kafka)
+	topic := g.Topic(t, "check", 1)
+	s := gridSystem(t, g, nil)
+	o := system.TransactionOptions{ID: topic, Name: "Partition 0", Timeout: time.Minute}
+	writer, err := s.TakeOver(testContext(t), o)
+	if err == nil {
+		err = writer.Send(system.Record{Stream: topic})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CheckTransactions(testContext(t), o); err != nil {
+		t.Errorf("the check fails: %v", err)
+	}
+	if err := writer.Commit(testContext(t)); err != nil {
+		t.Errorf("the check disturbed the writer: %v", err)
+	}
+	o.Timeout = time.Hour
+	err = s.CheckTransactions(testContext(t), o)
+	var wrong *config.Error
+	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "3600000 ms") || !strings.Contains(err.Error(), "transaction.max.timeout.ms (900000)") {
+		t.Errorf("%v", err)
+	}
+}

@@ -47,8 +47,8 @@ func TestConsumerSettings(t *testing.T) {
 		{"fetch.message.max.bytes", "54321", func(s *settings) { s.maxPartitionBytes = 54321 }},
 		{"client.rack", "r1", func(s *settings) { s.rackID = "r1" }},
 		{"check.crcs", "false", func(s *settings) { s.noCRC = true }},
-		{"isolation.level", "read_committed", func(s *settings) { s.isolation = 1 }},
-		{"isolation.level", "READ_UNCOMMITTED", func(*settings) {}},
+		{"isolation.level", "read_committed", func(*settings) {}},
+		{"isolation.level", "READ_UNCOMMITTED", func(s *settings) { s.isolation = 0 }},
 	} {
 		got, err := settingsOf(config.New(map[string]string{"systems.k.consumer." + tt.key: tt.value}), "k", consumerSide)
 		if err != nil {

@@ -132,14 +132,70 @@ func (s *System) TakeOver(ctx context.Context, o system.TransactionOptions) (sys
 	case err == nil:
 		return b, nil
 	case errors.Is(err, kerr.InvalidTransactionTimeout):
-		return nil, s.timeoutError(ctx, o, err)
+		allowed, _ := s.brokerSetting(ctx, maxTimeoutSetting)
+		return nil, s.timeoutError(o, allowed)
 	case errors.Is(err, kerr.CoordinatorNotAvailable):
-		err = fmt.Errorf("Kafka has no coordinator for it: the brokers' transaction.state.log.replication.factor and transaction.state.log.min.isr may ask for more brokers than there are: %w", err)
+		err = noCoordinator(err)
 	case errors.Is(err, kerr.ConcurrentTransactions):
 		err = fmt.Errorf("the transaction before is still being ended after %v: a broker that holds one of its partitions may be down: %w", takeOverPatience, err)
 	}
 	return nil, failed(txnError(o.ID, err, 0, o.Timeout))
 }
+
+func noCoordinator(err error) error {
+	return fmt.Errorf("Kafka has no coordinator for it: the brokers' transaction.state.log.replication.factor and transaction.state.log.min.isr may ask for more brokers than there are: %w", err)
+}
+
+// CheckTransactions asks for the brokers' version, for the longest time-out
+// that they allow, and for the id's coordinator, which says, too, whether the
+// user may use the id.
+func (s *System) CheckTransactions(ctx context.Context, o system.TransactionOptions) error {
+	t, err := s.transactor()
+	if err != nil {
+		return err
+	}
+	l := t.links[0]
+	if err := l.reach(ctx); err != nil {
+		return err
+	}
+	failed := func(err error) error {
+		return fmt.Errorf("system %s: transactions: %w", s.name, txnError(o.ID, err, 0, o.Timeout))
+	}
+	if err := t.supported(ctx, l); err != nil {
+		return failed(err)
+	}
+	if allowed, ok := s.brokerSetting(ctx, maxTimeoutSetting); ok {
+		if most, err := strconv.ParseInt(allowed, 10, 64); err == nil && o.Timeout.Milliseconds() > most {
+			return s.timeoutError(o, allowed)
+		}
+	}
+	b := newTxnOutbox(t, l, o)
+	defer b.end()
+	// Without transactions so far, Kafka makes the coordinators' topic now.
+	err = b.coordinate(ctx, findPatience, func(ctx context.Context) error {
+		req := kmsg.NewPtrFindCoordinatorRequest()
+		req.CoordinatorKey, req.CoordinatorKeys, req.CoordinatorType = o.ID, []string{o.ID}, 1
+		resp, err := req.RequestWith(ctx, l.client)
+		if err != nil {
+			return err
+		}
+		code := resp.ErrorCode
+		for _, c := range resp.Coordinators {
+			code = c.ErrorCode
+		}
+		return kerr.ErrorForCode(code)
+	})
+	if errors.Is(err, kerr.CoordinatorNotAvailable) {
+		err = noCoordinator(err)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return nil
+}
+
+// findPatience is for how long a check waits until there is a coordinator.
+const findPatience = 15 * time.Second
 
 // supported asks a broker, once, if it knows of transactions.
 func (t *transactor) supported(ctx context.Context, l *link) error {
@@ -177,16 +233,21 @@ func (t *transactor) keepsEpochs() bool {
 // be ready, and for the transaction before to be ended.
 const takeOverPatience = time.Minute
 
+const maxTimeoutSetting = "transaction.max.timeout.ms"
+
 // timeoutError names the time-out that was asked for and the one that is
-// allowed.
-func (s *System) timeoutError(ctx context.Context, o system.TransactionOptions, err error) error {
-	allowed := "transaction.max.timeout.ms"
-	if v, ok := s.brokerSetting(ctx, allowed); ok {
-		allowed += " (" + v + ")"
+// allowed; "" if that is not known.
+func (s *System) timeoutError(o system.TransactionOptions, allowed string) error {
+	setting := maxTimeoutSetting
+	if allowed != "" {
+		setting += " (" + allowed + ")"
 	}
 	key := config.TaskCommit.Name()
+	if !config.TaskCommit.IsSet(s.conf) && config.TaskCommitMaxDelay.IsSet(s.conf) {
+		key = config.TaskCommitMaxDelay.Name()
+	}
 	return &config.Error{Key: key, Origin: s.conf.Origin(key),
-		Problem: fmt.Sprintf("the time-out of %s's transactions would be %d ms, more than the brokers' %s allows (%v)", o.Name, o.Timeout.Milliseconds(), allowed, err),
+		Problem: fmt.Sprintf("the time-out of %s's transactions would be %d ms, more than the brokers' %s allows", o.Name, o.Timeout.Milliseconds(), setting),
 		Hint:    "it is three times task.commit.ms and task.commit.max.delay.ms: lower them, or raise the brokers' setting"}
 }
 

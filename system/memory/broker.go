@@ -45,8 +45,9 @@ type Faults struct {
 	Poll func() error
 	// Ask is asked before each call of an Admin, with the method's name.
 	Ask func(method string) error
-	// Transaction is asked before a transactional id is taken over, and before
-	// its transaction is ended, with the method's name: TakeOver, Commit, Abort.
+	// Transaction is asked before a transactional id is checked or taken over,
+	// and before its transaction is ended, with the method's name: Check,
+	// TakeOver, Commit, Abort.
 	Transaction func(method, id string) error
 }
 

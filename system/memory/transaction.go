@@ -47,6 +47,14 @@ func (s *System) TakeOver(_ context.Context, o system.TransactionOptions) (syste
 	return &txnOutbox{box}, nil
 }
 
+// CheckTransactions has nothing to check but the faults.
+func (s *System) CheckTransactions(_ context.Context, o system.TransactionOptions) error {
+	if f := s.broker.currentFaults().Transaction; f != nil {
+		return f("Check", o.ID)
+	}
+	return nil
+}
+
 // Cluster names the broker: systems on the same one are the same.
 func (s *System) Cluster(context.Context) (string, error) { return fmt.Sprintf("%p", s.broker), nil }
 
