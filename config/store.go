@@ -58,6 +58,9 @@ var (
 	StoreObjectBytes = declare(sectionStore, "heddle.stores.<store...>.object.cache.bytes", byteCount(1), 33554432, spec{
 		doc: "What the cache of objects of a store on disk takes in a container, about, shared by its tasks. It counts where object.cache.size is not set.",
 	})
+	StoreQuota = declare(sectionStore, "heddle.stores.<store...>.quota.bytes", byteCount(0), 0, spec{
+		doc: "What the store of one task may take, on disk or in memory where it lies there. At four fifths of it there is a warning; when it is full Put is an error, while reads and deletions go on. 0: no limit.",
+	})
 	StoreWriteBatch = declare(sectionStore, "stores.<store...>.write.batch.size", integer(0), 500, spec{
 		doc: "Changed entries of the cache that are written together; 0: each at once.",
 		def: "all, at each commit",
@@ -77,10 +80,10 @@ var (
 		doc: "One copy for all tasks of a container, from all partitions of the side inputs. The streams are no inputs of the tasks then.",
 	})
 	StoreAccessLog = declare(sectionStore, "stores.<store...>.accesslog.enabled", boolean, false, spec{
-		doc: "A sample of reads and writes goes to the topic <changelog>-access-log.", status: NotYet,
+		doc: "A sample of the task's calls goes to the topic <changelog>-access-log, in Samza's form. The store needs a changelog.",
 	})
 	StoreAccessLogSampling = declare(sectionStore, "stores.<store...>.accesslog.sampling.ratio", integer(0), 50, spec{
-		doc: "Percentage of the sample.", status: NoEffectYet,
+		doc: "How many of a hundred calls are logged.",
 	})
 	StoreBackupFactories = declare(sectionStore, "stores.<store...>.backup.factories", backupFactories, nil, spec{
 		doc: "How state is backed up; only the Kafka changelog is known.",
@@ -119,6 +122,22 @@ var (
 	StoreBlockBytes = declare(sectionStore, "stores.<store...>.rocksdb.block.size.bytes", byteCount(1), 4096, spec{
 		doc: "Size of a block.",
 	})
+	StoreWriteBuffers = declare(sectionStore, "stores.<store...>.rocksdb.num.write.buffers", integer(1), 3, spec{
+		doc: "Memtables of a task's store: the one that is written to, and those that wait to be flushed. When there are more, writes wait.",
+	})
+	StoreCompactions = declare(sectionStore, "stores.<store...>.rocksdb.compaction.max.background.compactions", integer(1), 1, spec{
+		doc: "Compactions of a task's store that may run at a time (Samza: 4).",
+		els: []string{"stores.<store...>.rocksdb.max.background.jobs"},
+	})
+	_ = declare(sectionStore, "stores.<store...>.rocksdb.max.background.jobs", integer(1), 1, spec{
+		doc: "The same, by RocksDB's newer name.",
+	})
+	StoreOpenFiles = declare(sectionStore, "stores.<store...>.rocksdb.max.open.files", integer(-1), 1000, spec{
+		doc: "Files that the store holds open in a container; -1 and 0: 1000.",
+	})
+	StoreMetricsList = declare(sectionStore, "stores.<store...>.rocksdb.metrics.list", list, nil, spec{
+		doc: "RocksDB's properties that are published as metrics besides the usual ones: rocksdb.num-immutable-mem-table, .live-sst-files-size, .total-sst-files-size, .num-live-sst-files, .num-files-at-levelN, .block-cache-usage, .num-running-compactions, .compaction-pending, .estimate-pending-compaction-bytes, .num-snapshots. The engine has no others.",
+	})
 	StoreWAL = declare(sectionStore, "stores.<store...>.rocksdb.wal.enabled", boolean, false, spec{
 		doc: "The engine writes a log of its own; otherwise the changelog alone makes state durable, and a crash falls back to an earlier commit.",
 	})
@@ -130,11 +149,8 @@ var (
 // Keys that Samza knows and that have no meaning here.
 var _ = []Key[string]{
 	ignored(sectionStore, "stores.<store...>.rocksdb.compaction.style", "RocksDB's."),
-	ignored(sectionStore, "stores.<store...>.rocksdb.num.write.buffers", "RocksDB's."),
-	ignored(sectionStore, "stores.<store...>.rocksdb.compaction.max.background.compactions", "RocksDB's."),
 	ignored(sectionStore, "stores.<store...>.rocksdb.max.log.file.size.bytes", "RocksDB's."),
 	ignored(sectionStore, "stores.<store...>.rocksdb.keep.log.file.num", "RocksDB's."),
-	ignored(sectionStore, "stores.<store...>.rocksdb.metrics.list", "RocksDB's."),
 	ignored(sectionStore, "stores.<store...>.rocksdb.<setting...>", "RocksDB's."),
 	ignored(sectionStore, "stores.<store...>.leveldb.<setting...>", "LevelDB's."),
 	ignored(sectionStore, "stores-default.<setting...>", "RocksDB's."),

@@ -42,6 +42,15 @@ type StoreConfig struct {
 	WAL         bool
 	// CleanAtStart drops local state at each start.
 	CleanAtStart bool
+	// AccessLogRatio is the percentage of calls that go to the access log; 0:
+	// there is none.
+	AccessLogRatio int
+	// QuotaBytes bounds the store of one task; 0: nothing does.
+	QuotaBytes int64
+	// WriteBuffers, Compactions and OpenFiles tune the engine; 0: its default.
+	// Properties are metrics of its that are published, too.
+	WriteBuffers, Compactions, OpenFiles int
+	Properties                           []string
 	// TTL is the time after which entries expire; 0 or less: never.
 	TTL time.Duration
 	// MaxMessageSize is the size above which a record counts as large.
@@ -110,6 +119,16 @@ func store(c Config, name string) (StoreConfig, error) {
 		DropLarge:        read(&first, c, StoreDropLarge, name),
 		DeleteRetention:  read(&first, c, StoreChangelogDeleteRetention, name),
 		MinCompactionLag: read(&first, c, StoreChangelogMinCompactionLag, name),
+	}
+	if read(&first, c, StoreAccessLog, name) {
+		s.AccessLogRatio = read(&first, c, StoreAccessLogSampling, name)
+	}
+	s.QuotaBytes = read(&first, c, StoreQuota, name)
+	s.Properties = read(&first, c, StoreMetricsList, name)
+	for k, n := range map[*Key[int]]*int{&StoreWriteBuffers: &s.WriteBuffers, &StoreCompactions: &s.Compactions, &StoreOpenFiles: &s.OpenFiles} {
+		if k.IsSet(c, name) {
+			*n = read(&first, c, *k, name)
+		}
 	}
 	if s.TTL > 0 {
 		s.TTL = max(s.TTL, minTTL)

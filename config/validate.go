@@ -271,6 +271,10 @@ func (v *validator) stores() {
 		_, err = Serde(v.c, s.MsgSerde, StoreMsgSerde.Name(s.Name))
 		v.fail(err)
 		v.ttl(s)
+		if s.AccessLogRatio > 0 && !s.Logged() {
+			v.fail(errorAt(v.c, StoreAccessLog.Name(s.Name), "set "+StoreChangelog.Name(s.Name)+" or remove the key",
+				"the store has no changelog, whose topic and partition an access log belongs to"))
+		}
 		if lag := StoreChangelogSetting.Name(s.Name, "min.compaction.lag.ms"); TaskTransactionalRestore.Of(v.c) {
 			if _, ok := v.c.Get(lag); ok {
 				v.fail(errorAt(v.c, lag, "set "+StoreChangelogMinCompactionLag.Name(s.Name)+" instead",

@@ -47,6 +47,8 @@ func TestValidate(t *testing.T) {
 		}, nil},
 		{"defaults of what is not supported", "job.standbytasks.replication.factor=1\nstreams.in.samza.bootstrap=FALSE\ntask.chooser.class=org.apache.samza.system.chooser.RoundRobinChooserFactory\njob.elasticity.factor= 1", nil, nil},
 		{"name", "job.name=my job\njob.id=é", []string{`job.name: "my job" holds ' '; expected letters`, `job.id: "é" holds 'é'`}, nil},
+		{"an access log without a changelog", "stores.s.factory=pebble\nstores.s.accesslog.enabled=true", []string{"stores.s.accesslog.enabled: the store has no changelog"}, nil},
+		{"an access log", "stores.s.factory=pebble\nstores.s.changelog=log\nstores.s.accesslog.enabled=true\nstores.s.accesslog.sampling.ratio=1", nil, nil},
 		{"a TTL", "stores.s.factory=pebble\nstores.s.changelog=log\nstores.s.rocksdb.ttl.ms=60000\nstores.s.changelog.kafka.retention.ms=60000", nil, nil},
 		{"a TTL, and a topic that forgets before it", "stores.s.factory=pebble\nstores.s.changelog=log\nstores.s.rocksdb.ttl.ms=60000\nstores.s.changelog.kafka.retention.ms=59999", []string{
 			`stores.s.changelog.kafka.retention.ms: "59999": the changelog would drop records before their entries end (stores.s.rocksdb.ttl.ms is 60000); set it to 60000 or more`,
@@ -93,8 +95,8 @@ func TestValidate(t *testing.T) {
 		{"compaction lag by topic setting", "stores.s.factory=memory\nstores.s.changelog=log\nstores.s.changelog.kafka.min.compaction.lag.ms=1", []string{
 			"stores.s.changelog.kafka.min.compaction.lag.ms: Samza refuses this spelling",
 		}, nil},
-		{"store on disk", "stores.s.factory=rocksdb\nstores.s.rocksdb.compression=snappy\nstores.s.rocksdb.num.write.buffers=2", nil, []string{
-			"stores.s.rocksdb.num.write.buffers: this key has no meaning here and is ignored",
+		{"store on disk", "stores.s.factory=rocksdb\nstores.s.rocksdb.compression=snappy\nstores.s.rocksdb.compaction.style=level", nil, []string{
+			"stores.s.rocksdb.compaction.style: this key has no meaning here and is ignored",
 		}},
 		{"no checkpoints", "task.checkpoint.factory=none", nil, []string{"task.checkpoint.factory: checkpoints are off"}},
 		{"several systems", "systems.other.samza.factory=kafka\njob.coordinator.system=kafka", []string{

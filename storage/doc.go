@@ -7,6 +7,8 @@
 //
 //	store.go      what the task sees: keys and values typed by serdes; with it
 //	              ranges.go, batch.go and snapshot.go
+//	accesslog.go  a sample of the task's calls, to a topic
+//	quota.go      how much a store may take
 //	large.go      which records are too large to be written
 //	cached.go     a cache of values (cache.go), and the list of changed keys: one
 //	              write per key and flush goes further down

@@ -1,8 +1,10 @@
 package storage
 
 import (
+	"slices"
 	"time"
 
+	"heddle/storage/engine"
 	"heddle/task"
 )
 
@@ -33,7 +35,18 @@ type storeMetrics struct {
 	restored, restoredBytes    task.Counter
 	trimmed                    task.Counter
 	putAllDirtyEntriesPerBatch task.Gauge
+	size, quota                task.Gauge
+	properties                 []property
 }
+
+// property is a metric of the engine's own.
+type property struct {
+	name  string
+	gauge task.Gauge
+}
+
+// usual are Samza's of every store, as far as the engine has them.
+var usual = []string{"rocksdb.cur-size-all-mem-tables", "rocksdb.size-all-mem-tables", "rocksdb.estimate-table-readers-mem"}
 
 type published struct {
 	counter task.Counter
@@ -52,6 +65,16 @@ func newStoreMetrics(r task.Metrics, spec Spec) *storeMetrics {
 		restored:      r.Counter(groupEngine, name("restored-messages")),
 		restoredBytes: r.Counter(groupEngine, name("restored-bytes")),
 		trimmed:       r.Counter(groupEngine, name("trimmed-messages")),
+		size:          r.Gauge(groupBytes, name("size-bytes")),
+	}
+	if spec.QuotaBytes > 0 {
+		m.quota = r.Gauge(groupBytes, name("quota-bytes"))
+		m.quota.Set(float64(spec.QuotaBytes))
+	}
+	if spec.OnDisk() {
+		for _, p := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(usual, spec.Properties)))) {
+			m.properties = append(m.properties, property{p, r.Gauge(groupBytes, name(p))})
+		}
 	}
 	add := func(group, n string, value func(*store) int64) {
 		m.counters = append(m.counters, published{counter: r.Counter(group, name(n)), value: value})
@@ -108,6 +131,24 @@ func (m *storeMetrics) publish(st *store, flush time.Duration) {
 		m.dirty.Set(float64(st.cache.dirtyCount))
 		if st.count.batches > 0 {
 			m.putAllDirtyEntriesPerBatch.Set(float64(st.count.batched / st.count.batches))
+		}
+	}
+}
+
+// measured publishes what the store takes, and what the engine says of itself.
+func (m *storeMetrics) measured(size int64, e engine.Engine) {
+	if m == nil {
+		return
+	}
+	m.size.Set(float64(size))
+	of, ok := e.(engine.Measured)
+	if !ok || len(m.properties) == 0 {
+		return
+	}
+	values := of.Properties()
+	for _, p := range m.properties {
+		if v, ok := values[p.name]; ok {
+			p.gauge.Set(v)
 		}
 	}
 }

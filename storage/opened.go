@@ -27,8 +27,11 @@ type opened struct {
 	// ended left out.
 	state   engine.Engine
 	sweeper *sweeper // nil: entries do not end
-	swept   int64
-	log     *changelog // nil: none
+	// face is what the task sees.
+	face     task.Store
+	measured time.Time
+	swept    int64
+	log      *changelog // nil: none
 	// folder is where the engine lies; nil: in memory.
 	folder  *local.Folder
 	options engine.Options
@@ -111,7 +114,12 @@ func open(spec Spec, o Options, outboxes map[string]system.Outbox) (_ *opened, e
 		st.cache.maxBytes = o.testObjects
 	}
 	st.sizes = newSizeRule(spec, st.logger)
+	st.quota.limit, st.store.size = spec.QuotaBytes, st.size
 	st.metrics = newStoreMetrics(o.Metrics, spec)
+	st.face = st.store
+	if spec.AccessLogRatio > 0 && st.log != nil {
+		st.face = newAccessLogged(st, o)
+	}
 	return st, nil
 }
 
@@ -135,6 +143,7 @@ func (st *opened) openEngine(o Options) error {
 		Share: st.spec.Name, CacheBytes: st.spec.CacheBytes,
 		WriteBufferBytes: max(buffer/int64(o.Tasks), minWriteBuffer),
 		Compression:      st.spec.Compression, BlockSize: st.spec.BlockBytes, WAL: st.spec.WAL,
+		MemTables: st.spec.WriteBuffers, Compactions: st.spec.Compactions, OpenFiles: st.spec.OpenFiles,
 		Logger: st.logger,
 	}
 	var err error
@@ -252,7 +261,34 @@ func (st *opened) committed(c Commit, now time.Time) error {
 	if err := st.sweep(now); err != nil {
 		return st.broken("remove what has ended", err)
 	}
+	st.look(now)
 	return nil
+}
+
+// size is about what the store takes: its engine, and what is pending.
+func (st *opened) size() int64 {
+	size := st.pending.bytes
+	switch e := st.engine.(type) {
+	case engine.Measured:
+		size += e.Held()
+	case interface{ Size() int64 }:
+		size += e.Size()
+	}
+	return size
+}
+
+// look looks at the size of the store now and then.
+func (st *opened) look(now time.Time) {
+	if !st.measured.IsZero() && now.Sub(st.measured) < measureEvery {
+		return
+	}
+	st.measured = now
+	size := st.size()
+	if st.quota.measured(size) {
+		st.logger.Warn("the store has used most of its quota; when it is full puts are refused",
+			"bytes", size, "quota", st.quota.limit, "key", "heddle.stores."+st.spec.Name+".quota.bytes")
+	}
+	st.metrics.measured(size, st.engine)
 }
 
 // takeSnapshot offers the committed state to who keeps copies.

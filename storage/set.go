@@ -57,6 +57,9 @@ type Options struct {
 	// buffer.
 	NoCommits bool
 
+	// Chance gives a random number in [0, n), for samples; nil: math/rand's.
+	Chance func(n int) int
+
 	// testBuffer is the size of the write buffer, for tests; 0: the store's.
 	testBuffer int64
 	// testObjects is the size of the cache of objects, for tests; 0: the store's.
@@ -133,7 +136,7 @@ func (s *Set) Names() []string {
 func (s *Set) Store(name string) (task.Store, error) {
 	for _, st := range s.stores {
 		if st.spec.Name == name {
-			return st.store, nil
+			return st.face, nil
 		}
 	}
 	for _, l := range s.lent {

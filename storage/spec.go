@@ -62,6 +62,18 @@ type Spec struct {
 	// (stores.NAME.drop.large.messages).
 	MaxMessageSize           int64
 	DisallowLarge, DropLarge bool
+	// AccessLogRatio is the percentage of the task's calls that go to the access
+	// log (stores.NAME.accesslog.sampling.ratio); 0: there is none
+	// (stores.NAME.accesslog.enabled).
+	AccessLogRatio int
+	// QuotaBytes is what the store of one task may take
+	// (heddle.stores.NAME.quota.bytes); 0: as much as there is.
+	QuotaBytes int64
+	// WriteBuffers, Compactions and OpenFiles are engine.Options'; Properties are
+	// the engine's metrics that are published besides the usual ones
+	// (stores.NAME.rocksdb.metrics.list).
+	WriteBuffers, Compactions, OpenFiles int
+	Properties                           []string
 	// TTL is how long after its write an entry ends (stores.NAME.rocksdb.ttl.ms);
 	// 0 and below: never.
 	TTL time.Duration
@@ -109,6 +121,8 @@ func Specs(c config.Config) ([]Spec, error) {
 			Compression: s.Compression, BlockBytes: int(s.BlockBytes), WAL: s.WAL, CleanAtStart: s.CleanAtStart,
 			MaxMessageSize: s.MaxMessageSize, DisallowLarge: s.DisallowLarge, DropLarge: s.DropLarge,
 			TTL: s.TTL, Topic: s.Topic,
+			AccessLogRatio: s.AccessLogRatio, QuotaBytes: s.QuotaBytes,
+			WriteBuffers: s.WriteBuffers, Compactions: s.Compactions, OpenFiles: s.OpenFiles, Properties: s.Properties,
 			Policy: Policy{
 				ExactlyOnce:      config.ExactlyOnce(c),
 				DeleteRetention:  s.DeleteRetention,

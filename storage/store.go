@@ -34,8 +34,10 @@ type store struct {
 	writes   []engine.Write
 
 	sizes  sizeRule
-	expiry *expiry   // nil: entries do not end
-	living *expiring // the layer that has the time of what was read; nil without expiry
+	quota  quota
+	size   func() int64 // of the engine and what is pending
+	expiry *expiry      // nil: entries do not end
+	living *expiring    // the layer that has the time of what was read; nil without expiry
 
 	count counts
 	err   error // the first failure, for good
@@ -239,7 +241,7 @@ func (s *store) Put(key, value any) error {
 func (s *store) prepare(key string, value any) (kept any, raw []byte, drop bool, err error) {
 	if s.keeper != nil && s.cache != nil {
 		if k, ok := s.keeper.Keep(value); ok && !s.sizes.unsure(k, key) {
-			return k, nil, false, nil
+			return k, nil, false, s.admit(key, len(key)+keptBytes(k))
 		}
 	}
 	if raw, err = s.values.Append(s.valueBuf[:0], value); err != nil {
@@ -254,7 +256,7 @@ func (s *store) prepare(key string, value any) (kept any, raw []byte, drop bool,
 		}
 		return nil, nil, drop, err
 	}
-	return nil, raw, false, nil
+	return nil, raw, false, s.admit(key, len(key)+len(raw))
 }
 
 // Delete is task.Store's.

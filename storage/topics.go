@@ -16,6 +16,8 @@ import (
 type Topic struct {
 	Store  string
 	System string
+	// AccessLog tells that it is the changelog's access log; nobody reads it here.
+	AccessLog bool
 	system.StreamSpec
 }
 
@@ -32,9 +34,12 @@ func ChangelogTopics(c config.Config, specs []Spec, partitions int32, brokers ma
 		if err != nil {
 			return nil, err
 		}
-		topics = append(topics, Topic{s.Name, s.Changelog.System, system.StreamSpec{
-			Name: s.Changelog.Stream, Partitions: partitions, ReplicationFactor: replicas, Settings: s.Topic,
-		}})
+		spec := system.StreamSpec{Name: s.Changelog.Stream, Partitions: partitions, ReplicationFactor: replicas, Settings: s.Topic}
+		topics = append(topics, Topic{Store: s.Name, System: s.Changelog.System, StreamSpec: spec})
+		if s.AccessLogRatio > 0 {
+			spec.Name, spec.Settings = AccessLogStream(s.Changelog).Stream, nil
+			topics = append(topics, Topic{Store: s.Name, System: s.Changelog.System, AccessLog: true, StreamSpec: spec})
+		}
 	}
 	return topics, nil
 }
@@ -43,6 +48,13 @@ func ChangelogTopics(c config.Config, specs []Spec, partitions int32, brokers ma
 // what would go wrong and the way out; the warning is about what may be meant
 // so.
 func (t Topic) Check(info system.StreamInfo) (warning string, err error) {
+	if t.AccessLog {
+		if info.Partitions < t.Partitions {
+			return "", fmt.Errorf("the access log %s.%s of store %q has %d partitions, but the job's tasks need %d: delete the topic, or set stores.%s.accesslog.enabled=false",
+				t.System, t.Name, t.Store, info.Partitions, t.Partitions, t.Store)
+		}
+		return "", nil
+	}
 	if info.Partitions != t.Partitions {
 		return "", fmt.Errorf("the changelog %s.%s of store %q has %d partitions, but the job's tasks need %d: delete the topic (the state is lost) or name another in stores.%s.changelog",
 			t.System, t.Name, t.Store, info.Partitions, t.Partitions, t.Store)

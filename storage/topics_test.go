@@ -150,3 +150,40 @@ func TestAgedTopic(t *testing.T) {
 		t.Error("a compacted topic is taken for one that drops by age")
 	}
 }
+
+// TestAccessLogTopic: it has the changelog's partitions, and more do no harm.
+func TestAccessLogTopic(t *testing.T) {
+	c := config.New(counted).With(map[string]string{"stores.counts.accesslog.enabled": "true"})
+	specs, err := Specs(c)
+	check(t, err)
+	topics, err := ChangelogTopics(c, specs, 4, map[string]int{"kafka": 1})
+	check(t, err)
+	if len(topics) != 2 || specs[0].AccessLogRatio != 50 {
+		t.Fatalf("%+v", topics)
+	}
+	log := topics[1]
+	if !log.AccessLog || log.Name != "peer-w2-changelog-access-log" || log.Partitions != 4 || log.ReplicationFactor != 1 || log.Settings != nil {
+		t.Errorf("%+v", log)
+	}
+	for partitions, ok := range map[int32]bool{3: false, 4: true, 5: true} {
+		_, err := log.Check(system.StreamInfo{Partitions: partitions, Settings: map[string]string{"cleanup.policy": "delete"}})
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "stores.counts.accesslog.enabled=false") {
+			t.Errorf("%d partitions: %v", partitions, err)
+		}
+	}
+}
+
+func TestTunedSpecs(t *testing.T) {
+	specs, err := Specs(config.New(counted).With(map[string]string{
+		"stores.counts.rocksdb.num.write.buffers": "4", "stores.counts.rocksdb.max.background.jobs": "2", "stores.counts.rocksdb.max.open.files": "-1",
+		"stores.counts.rocksdb.metrics.list": "rocksdb.num-snapshots, rocksdb.block-cache-usage", "heddle.stores.counts.quota.bytes": "1000",
+	}))
+	check(t, err)
+	s := specs[0]
+	if s.WriteBuffers != 4 || s.Compactions != 2 || s.OpenFiles != -1 || len(s.Properties) != 2 || s.QuotaBytes != 1000 {
+		t.Errorf("%+v", s)
+	}
+	if specs[1].WriteBuffers != 0 || specs[1].Compactions != 0 || specs[1].AccessLogRatio != 0 {
+		t.Errorf("%+v", specs[1])
+	}
+}

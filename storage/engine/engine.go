@@ -43,6 +43,18 @@ type Reader interface {
 	Snapshot() Snapshot
 }
 
+// Measured is an Engine that tells about itself.
+type Measured interface {
+	Engine
+	// Properties gives what it counts, by the names of RocksDB's properties where
+	// they mean the same ("rocksdb.size-all-mem-tables"). It costs about as much
+	// as a few reads.
+	Properties() map[string]float64
+	// Held is about how many bytes its entries take, in memory and on disk,
+	// without what is only waiting to be removed.
+	Held() int64
+}
+
 // OnDisk is an Engine whose folder outlives it.
 type OnDisk interface {
 	Engine

@@ -29,6 +29,16 @@ type Options struct {
 	Compression string
 	// BlockSize in bytes; 0 stands for 4096 (stores.NAME.rocksdb.block.size.bytes).
 	BlockSize int
+	// MemTables is how many memtables there may be, the one that is written to
+	// and those that wait to be flushed, before Apply waits; 0 stands for 3
+	// (stores.NAME.rocksdb.num.write.buffers).
+	MemTables int
+	// Compactions is how many compactions may run at a time; 0 stands for 1
+	// (stores.NAME.rocksdb.compaction.max.background.compactions).
+	Compactions int
+	// OpenFiles bounds the files that the engines of one Share hold open; 0 and
+	// below stand for 1000 (stores.NAME.rocksdb.max.open.files).
+	OpenFiles int
 	// WAL makes the engine write a log of its own, so that a crash loses
 	// nothing that was applied (stores.NAME.rocksdb.wal.enabled); without it the
 	// engine falls back to an earlier mark.

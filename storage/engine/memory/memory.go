@@ -15,8 +15,9 @@ import (
 // Engine holds everything in a B-tree. A range works on a copy that shares all
 // nodes; a node is copied when it is first written to after that.
 type Engine struct {
-	tree btree.Map[string, string]
-	mark []byte
+	tree  btree.Map[string, string]
+	mark  []byte
+	bytes int64 // of keys and values
 	// published is what readers see; nil while there is none.
 	published atomic.Pointer[btree.Map[string, string]]
 }
@@ -46,9 +47,14 @@ func (m *Engine) Apply(batch []engine.Write, mark []byte) error {
 	}
 	for _, w := range batch {
 		if w.Value == nil {
-			m.tree.Delete(w.Key)
-		} else {
-			m.tree.Set(w.Key, string(w.Value))
+			if old, ok := m.tree.Delete(w.Key); ok {
+				m.bytes -= int64(len(w.Key) + len(old))
+			}
+			continue
+		}
+		old, replaced := m.tree.Set(w.Key, string(w.Value))
+		if m.bytes += int64(len(w.Value) - len(old)); !replaced {
+			m.bytes += int64(len(w.Key))
 		}
 	}
 	if len(batch) > 0 && m.published.Load() != nil {
@@ -85,6 +91,9 @@ func (r reader) Range(from, to string) engine.Iterator {
 }
 
 func (r reader) Snapshot() engine.Snapshot { return &snapshot{r.m.published.Load()} }
+
+// Size is the bytes of all keys and values; memory is about twice that.
+func (m *Engine) Size() int64 { return m.bytes }
 
 // Mark is engine.Engine's.
 func (m *Engine) Mark() ([]byte, error) { return m.mark, nil }

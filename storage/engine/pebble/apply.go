@@ -77,7 +77,7 @@ func (e *Engine) makeRoom(bytes int) error {
 	e.unlooked = 0
 	for {
 		m := e.db.Metrics()
-		if m.MemTable.Count <= memtables+1 && m.MemTable.Size <= (memtables+1)*e.opts.MemTableSize &&
+		if m.MemTable.Count <= int64(e.memtables+1) && m.MemTable.Size <= uint64(e.memtables+1)*e.opts.MemTableSize &&
 			m.Levels[0].Sublevels <= l0Sublevels {
 			return nil
 		}

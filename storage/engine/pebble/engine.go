@@ -50,7 +50,9 @@ type Engine struct {
 
 	key   []byte
 	order order
-	files int // so many files were made outside of the database
+	// memtables is how many may wait to be flushed before Apply waits.
+	memtables int
+	files     int // so many files were made outside of the database
 
 	// Iterators may outlive a call, and live in other goroutines.
 	iterators sync.WaitGroup
@@ -108,8 +110,11 @@ func openIn(o engine.Options, fsys vfs.FS) (e *Engine, err error) {
 		default:
 		}
 	})
-	reserve := memtables * int64(p.MemTableSize)
-	s, leave := share(o.Share, o.CacheBytes, reserve)
+	e.memtables = memtables
+	if o.MemTables > 0 {
+		e.memtables = max(o.MemTables-1, 1)
+	}
+	s, leave := share(o.Share, o.CacheBytes, int64(e.memtables)*int64(p.MemTableSize), o.OpenFiles)
 	if o.CacheBytes > 0 && o.CacheBytes != s.bytes {
 		log.Warn("stores share a cache of another size than this one asks for",
 			"share", o.Share, "bytes", s.bytes, "asked", o.CacheBytes)

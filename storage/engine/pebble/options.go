@@ -102,6 +102,9 @@ func configure(o engine.Options, log *slog.Logger) (*pebble.Options, error) {
 		Compression:    func() *sstable.CompressionProfile { return profile },
 		FilterPolicy:   bloom.FilterPolicy(bloomBits),
 	}
+	if o.Compactions > 0 {
+		p.CompactionConcurrencyRange = func() (int, int) { return 1, o.Compactions }
+	}
 	p.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	p.Experimental.FileCacheShards = 1
 	return p, nil

@@ -21,7 +21,8 @@ type shared struct {
 const (
 	// defaultCacheBytes is the size of the cache of blocks if none is asked for.
 	defaultCacheBytes = 32 << 20
-	// openFiles bounds the tables that the engines of one Share hold open.
+	// openFiles bounds the tables that the engines of one Share hold open, unless
+	// another number is asked for.
 	openFiles = 1000
 )
 
@@ -35,9 +36,12 @@ var shares struct {
 // memtables out of the cache of blocks, which is to be only that: it is made
 // larger by what the caller's memtables may take. The part is given up by
 // calling leave.
-func share(name string, bytes, memtables int64) (s *shared, leave func()) {
+func share(name string, bytes, memtables int64, files int) (s *shared, leave func()) {
 	if bytes <= 0 {
 		bytes = defaultCacheBytes
+	}
+	if files <= 0 {
+		files = openFiles
 	}
 	shares.Lock()
 	defer shares.Unlock()
@@ -46,7 +50,7 @@ func share(name string, bytes, memtables int64) (s *shared, leave func()) {
 		s = &shared{
 			name: name, bytes: bytes,
 			blocks: pebble.NewCache(bytes),
-			files:  pebble.NewFileCache(runtime.GOMAXPROCS(0), openFiles),
+			files:  pebble.NewFileCache(runtime.GOMAXPROCS(0), files),
 		}
 		if shares.byName == nil {
 			shares.byName = map[string]*shared{}

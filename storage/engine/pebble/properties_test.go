@@ -1,0 +1,54 @@
+package pebble
+
+import (
+	"fmt"
+	"testing"
+
+	"heddle/storage/engine"
+)
+
+// TestProperties: what the engine says of itself follows what it holds.
+func TestProperties(t *testing.T) {
+	e, err := Open(engine.Options{Dir: t.TempDir(), MemTables: 5, Compactions: 2, OpenFiles: 50, Share: t.Name()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.memtables != 4 {
+		t.Errorf("%d memtables wait", e.memtables)
+	}
+	if low, high := e.opts.CompactionConcurrencyRange(); low != 1 || high != 2 {
+		t.Errorf("compactions %d to %d", low, high)
+	}
+	before := e.Held()
+	var batch []engine.Write
+	for i := range 10_000 {
+		batch = append(batch, engine.Write{Key: fmt.Sprintf("%08d", i*7919), Value: fmt.Appendf(nil, "%064x", i*104729)})
+	}
+	if err := e.Apply(batch, []byte("m")); err != nil {
+		t.Fatal(err)
+	}
+	inMemory := e.Properties()
+	if err := e.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	snap := e.Snapshot()
+	p := e.Properties()
+	if inMemory["rocksdb.cur-size-all-mem-tables"] < 700_000 || inMemory["rocksdb.live-sst-files-size"] > 10_000 {
+		t.Errorf("before the flush: %v", inMemory)
+	}
+	if p["rocksdb.live-sst-files-size"] < 10_000 || p["rocksdb.num-live-sst-files"] < 1 || p["rocksdb.num-snapshots"] != 1 {
+		t.Errorf("after the flush: %v", p)
+	}
+	if got := e.Held() - before; got < 10_000 {
+		t.Errorf("it holds %d bytes more", got)
+	}
+	if err := snap.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if e.Properties() != nil || e.Held() != 0 {
+		t.Error("a closed engine tells about itself")
+	}
+}
