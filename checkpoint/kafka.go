@@ -289,8 +289,7 @@ func (k *Kafka) take(tasks map[string]found, m *task.Message, warned map[string]
 		return nil
 	}
 	if key.Grouper != k.o.Grouper {
-		err := fmt.Errorf("the checkpoint of task %q was written with the grouper %s, but the configuration has %s: set job.systemstreampartition.grouper.factory back, or give the job another job.id to begin anew",
-			key.TaskName, key.Grouper, k.o.Grouper)
+		err := grouperError{key.TaskName, key.Grouper, k.o.Grouper}
 		if !k.o.Lenient {
 			return err
 		}

@@ -133,3 +133,15 @@ func Topic(jobName, jobID string) string {
 	dashed := func(s string) string { return strings.ReplaceAll(s, "_", "-") }
 	return "__samza_checkpoint_ver_1_for_" + dashed(jobName) + "_" + dashed(jobID)
 }
+
+// grouperError: the job's checkpoints are of another grouper of partitions, so
+// that they tell nothing of its tasks. The configuration is at fault.
+type grouperError struct{ task, written, configured string }
+
+func (e grouperError) Error() string {
+	return fmt.Sprintf("the checkpoint of task %q was written with the grouper %s, but the configuration has %s: set job.systemstreampartition.grouper.factory back, or give the job another job.id to begin anew",
+		e.task, e.written, e.configured)
+}
+
+// ExitCode is that of a wrong configuration: another start would read the same.
+func (grouperError) ExitCode() int { return 2 }

@@ -34,8 +34,19 @@ func (g *Grid) Topic(t testing.TB, prefix string, partitions int32, settings ...
 		configs[key] = &value
 	}
 	g.admin(t, func(ctx context.Context, admin *kadm.Client) error {
-		_, err := admin.CreateTopic(ctx, partitions, 1, configs, name)
-		return err
+		if _, err := admin.CreateTopic(ctx, partitions, 1, configs, name); err != nil {
+			return err
+		}
+		// A busy broker serves a new topic a moment after it has said that it is made.
+		for deadline := time.Now().Add(10 * time.Second); ; <-time.After(20 * time.Millisecond) {
+			ends, err := admin.ListEndOffsets(ctx, name)
+			if err == nil {
+				err = ends.Error()
+			}
+			if err == nil && len(ends[name]) == int(partitions) || time.Now().After(deadline) {
+				return err
+			}
+		}
 	})
 	t.Cleanup(func() { g.DeleteTopics(t, name) })
 	return name
