@@ -79,6 +79,28 @@ func Inputs(c Config) ([]SystemStream, error) {
 	return out, nil
 }
 
+// BroadcastStreams returns the streams of task.broadcast.inputs with their
+// topics' names, in order and each once; of which partitions, and the inputs
+// with samza.broadcast, is for the JobModel.
+func BroadcastStreams(c Config) ([]SystemStream, error) {
+	entries, err := TaskBroadcastInputs.Get(c)
+	if err != nil {
+		return nil, err
+	}
+	var out []SystemStream
+	for _, e := range entries {
+		stream, _, _ := strings.Cut(e, "#")
+		s, err := resolveStream(c, TaskBroadcastInputs.Name(), stream)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
 // resolveStream reads a system.stream of a key's value and replaces a stream's
 // id by its topic.
 func resolveStream(c Config, key, entry string) (SystemStream, error) {
@@ -178,15 +200,19 @@ func findStreamIDs(c Config) []string {
 	return slices.Sorted(maps.Keys(ids))
 }
 
-// Streams returns every stream that task.inputs, streams.* or the old
-// systems.<system>.streams.* names, resolved, sorted by name.
+// Streams returns every stream that task.inputs, task.broadcast.inputs, streams.*
+// or the old systems.<system>.streams.* names, resolved, sorted by name.
 func Streams(c Config) ([]StreamConfig, error) {
 	inputs, err := Inputs(c)
 	if err != nil {
 		return nil, err
 	}
+	broadcast, err := BroadcastStreams(c)
+	if err != nil {
+		return nil, err
+	}
 	all := map[SystemStream]bool{}
-	for _, s := range inputs {
+	for _, s := range slices.Concat(inputs, broadcast) {
 		all[s] = true
 	}
 	for _, id := range StreamIDs(c) {

@@ -99,13 +99,13 @@ var (
 		doc: "Checkpoints of the input are passed over at every start of a container." + streamDoc + ".",
 	})
 	StreamPriority = declareStream("samza.priority", integer(-1), -1, spec{
-		doc: "Streams of a higher priority are read first." + streamDoc + ".", status: NotYet,
+		doc: "Of the messages at hand those of the streams with the highest priority come first, strictly. A bootstrap stream that sets none stands above all, any other at 0." + streamDoc + ".",
 	})
 	StreamBootstrap = declareStream("samza.bootstrap", boolean, false, spec{
-		doc: "The stream is read to its end before any other." + streamDoc + ".", status: NotYet,
+		doc: "At every start of a container each task reads the stream, from its checkpoint, to the end that it has then, before any other." + streamDoc + ".",
 	})
 	StreamBroadcast = declareStream("samza.broadcast", boolean, false, spec{
-		doc: "Every task reads the stream." + streamDoc + ".", status: NotYet,
+		doc: "Every task reads all partitions of the input, as with task.broadcast.inputs." + streamDoc + ".",
 	})
 	StreamBounded = declareStream("samza.bounded", boolean, false, spec{
 		doc: "The stream has an end." + streamDoc + ".", status: NotYet,

@@ -228,10 +228,10 @@ func (v *validator) streams() {
 	if err != nil {
 		return
 	}
-	for _, e := range TaskBroadcastInputs.Of(v.c) {
-		stream, _, _ := strings.Cut(e, "#")
-		_, err := resolveStream(v.c, TaskBroadcastInputs.Name(), stream)
-		v.fail(err)
+	_, err = BroadcastStreams(v.c)
+	v.fail(err)
+	if err != nil {
+		return
 	}
 	v.ids()
 	streams, err := Streams(v.c)

@@ -40,10 +40,10 @@ func TestValidate(t *testing.T) {
 		{"no effect yet", "task.consumer.batch.size=5\ntask.max.concurrency=4\njob.startpoint.enabled=true", nil, []string{
 			"these keys have no effect yet: task.consumer.batch.size, task.max.concurrency",
 		}},
-		{"not supported yet", "app.class=x\njob.standbytasks.replication.factor=2\nsystems.kafka.streams.in.samza.bootstrap=true\nstreams.in.samza.priority=-1", []string{
+		{"not supported yet", "app.class=x\njob.standbytasks.replication.factor=2\nsystems.kafka.streams.in.samza.bounded=true\nstreams.in.samza.priority=-1", []string{
 			"app.class: known to Samza, not supported yet (Java class of an application in Samza's high-level API); remove the key",
 			"job.standbytasks.replication.factor: known to Samza, not supported yet",
-			"systems.kafka.streams.in.samza.bootstrap: known to Samza, not supported yet",
+			"systems.kafka.streams.in.samza.bounded: known to Samza, not supported yet",
 		}, nil},
 		{"defaults of what is not supported", "job.standbytasks.replication.factor=1\nstreams.in.samza.bootstrap=FALSE\ntask.chooser.class=org.apache.samza.system.chooser.RoundRobinChooserFactory\njob.elasticity.factor= 1", nil, nil},
 		{"name", "job.name=my job\njob.id=é", []string{`job.name: "my job" holds ' '; expected letters`, `job.id: "é" holds 'é'`}, nil},

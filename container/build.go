@@ -43,7 +43,7 @@ func (c *Container) buildTasks() error {
 			fetchers: map[*lane]*fetcher{}, checkpoints: c.opts.Checkpoints,
 			log: c.log.With("task", name), events: c.events, home: c, now: c.now, hard: c.hard,
 			flows: &c.flows, container: &c.counts, failpoint: c.opts.Failpoint,
-			sig: newSignals(),
+			sig: newSignals(), interrupts: urgent,
 		}
 		t.inbox.sig = &t.sig
 		t.registry = c.opts.Metrics(name)
@@ -192,7 +192,11 @@ func (c *Container) assignLanes(starts []start) error {
 		}
 		var lanes []*lane
 		for _, r := range s.readers {
-			l := &lane{source: s.source, inbox: &r.task.inbox, from: r.position.offset, until: noEnd}
+			l := &lane{source: s.source, inbox: &r.task.inbox, from: r.position.offset, until: noEnd, rank: s.in.rank, head: s.end}
+			if l.rank.bootstrap && l.from < l.head {
+				l.lagging = true
+				r.task.lagging++
+			}
 			l.flow = c.flows.in(s.source.System + "." + s.source.Stream)
 			l.position.Store(r.position.offset)
 			l.end.Store(s.end)
@@ -218,6 +222,10 @@ func (c *Container) assignLanes(starts []start) error {
 	}
 	for _, t := range c.tasks {
 		t.nothingToRead = t.waiting == 0
+		if t.order = orderOf(t.lanes); t.order == ranked {
+			t.interrupts |= signalMail
+		}
+		t.hold()
 	}
 	return nil
 }

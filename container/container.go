@@ -592,6 +592,9 @@ func (c *Container) consume(starts []start) error {
 			return fmt.Errorf("container %s: %w", c.opts.Model.ID, err)
 		}
 	}
+	for _, f := range c.fetchers {
+		f.pauseHeld()
+	}
 	return nil
 }
 

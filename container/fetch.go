@@ -21,6 +21,10 @@ type feed struct {
 	load   load
 	level  level
 	paused bool
+	// held counts the lanes whose tasks bootstrap from other streams first. A
+	// held feed is paused, and out of the census: nothing may wait for a buffer
+	// that nobody empties.
+	held int
 	// over: every lane has all it wants; the feed is out of the census.
 	over bool
 }
@@ -125,14 +129,15 @@ func (f *fetcher) deliver(batches []system.Batch) error {
 		fd.load.batches += lanes
 		fd.load.behind = b.Next < b.HighWatermark
 		f.classify(fd)
-		if fd.over = fd.wantsNothingFrom(b.Next); fd.over {
-			f.census[fd.level]--
+		if !fd.over && fd.wantsNothingFrom(b.Next) {
+			f.leave(fd)
+			fd.over = true
 			pause = append(pause, fd.source)
 		}
 	}
 	for i := range batches {
 		fd := f.feeds[batches[i].Source]
-		if !fd.over && !fd.paused && f.census.pauses(fd.level) {
+		if fd.counts() && !fd.paused && f.census.pauses(fd.level) {
 			fd.paused = true
 			pause = append(pause, fd.source)
 		}
@@ -158,7 +163,7 @@ func (f *fetcher) consumed(fd *feed, count, bytes int) {
 	f.bytes -= bytes
 	fd.load.batches--
 	f.classify(fd)
-	if fd.paused && resumes(fd.level) && !fd.over {
+	if fd.paused && resumes(fd.level) && fd.counts() {
 		fd.paused = false
 		// Under the lock, so that a Pause of the fetcher's goroutine cannot
 		// overtake it.
@@ -169,7 +174,7 @@ func (f *fetcher) consumed(fd *feed, count, bytes int) {
 // classify needs f.mu. It brings level and census up to date and wakes the
 // fetcher when a buffer ran low.
 func (f *fetcher) classify(fd *feed) {
-	if fd.over {
+	if !fd.counts() {
 		return
 	}
 	l := fd.bounds.times(len(fd.lanes)).levelOf(fd.load)
@@ -183,6 +188,49 @@ func (f *fetcher) classify(fd *feed) {
 		select {
 		case f.wake <- struct{}{}:
 		default:
+		}
+	}
+}
+
+// counts says whether the feed is in the census.
+func (fd *feed) counts() bool { return !fd.over && fd.held == 0 }
+
+// leave needs f.mu. It takes a feed out of the census, if it is in it.
+func (f *fetcher) leave(fd *feed) {
+	if fd.counts() {
+		f.census[fd.level]--
+	}
+}
+
+// hold keeps a lane's feed from being fetched until release, before run.
+func (f *fetcher) hold(fd *feed) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leave(fd)
+	fd.held++
+}
+
+// release takes back one hold; with the last the feed is fetched.
+func (f *fetcher) release(fd *feed) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if fd.held--; !fd.counts() {
+		return
+	}
+	fd.level = fd.bounds.times(len(fd.lanes)).levelOf(fd.load)
+	f.census[fd.level]++
+	f.consumer.Resume(fd.source)
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// pauseHeld tells the consumer of the held feeds, before run.
+func (f *fetcher) pauseHeld() {
+	for _, fd := range f.feeds {
+		if fd.held > 0 {
+			f.consumer.Pause(fd.source)
 		}
 	}
 }

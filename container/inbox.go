@@ -28,6 +28,8 @@ type lane struct {
 	// from is the first offset that this task wants, until the first that it
 	// does not want any more (noEnd: all). They do not change.
 	from, until int64
+	// rank says when its turn is.
+	rank rank
 
 	// mail is guarded by inbox.mu.
 	mail []parcel
@@ -42,6 +44,10 @@ type lane struct {
 	last  int64
 	known bool
 	ended bool // until is reached
+	// lagging: the stream has samza.bootstrap, and head, where it ended at the
+	// start, is not reached.
+	lagging bool
+	head    int64
 	// flow is the stream's count in the container.
 	flow *flow
 

@@ -79,6 +79,12 @@ type instance struct {
 
 	// ring holds the lanes with messages, the next in turn first.
 	ring []*lane
+	// order says if ranks matter; then interrupts has signalMail, too: messages of
+	// a higher rank may have come.
+	order      order
+	interrupts signal
+	// lagging is how many lanes bootstrap.
+	lagging int
 	// waiting is how many lanes have not reached their end (until).
 	waiting int
 

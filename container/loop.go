@@ -27,7 +27,7 @@ func (t *instance) loop() error {
 			asked:     sig&signalQuery != 0,
 			windowDue: sig&signalWindow != 0,
 			paused:    sig&signalPause != 0,
-			ready:     len(t.ring) > 0 || sig&signalMail != 0,
+			ready:     sig&signalMail != 0 || t.chosen() >= 0,
 		}) {
 		case opWait:
 			<-t.sig.wake
@@ -72,7 +72,11 @@ func (t *instance) process() error {
 			return nil
 		}
 	}
-	l := t.ring[0]
+	i := t.chosen()
+	if i < 0 {
+		return nil
+	}
+	l := t.ring[i]
 	if len(l.messages) == 0 {
 		l.messages = l.parcels[0].messages
 	}
@@ -83,8 +87,17 @@ func (t *instance) process() error {
 	if len(l.messages) == 0 {
 		t.doneWith(l)
 	}
-	t.turn(l)
+	t.turn(i)
 	return err
+}
+
+// chosen is the place in the ring of the lane whose turn it is; -1 if there is
+// none.
+func (t *instance) chosen() int {
+	if t.order == inTurns {
+		return min(len(t.ring), 1) - 1
+	}
+	return choose(t.ring, t.lagging > 0)
 }
 
 // chunk processes messages of one partition until one fails or a signal
@@ -126,6 +139,7 @@ func (t *instance) run(ms []task.Message) (n int, err error) {
 			err = t.panicked(r, "processing "+where(&ms[n]))
 		}
 	}()
+	interrupts := t.interrupts
 	for n < len(ms) {
 		if err := t.task.Process(t, &ms[n]); err != nil {
 			if err = t.tolerate(err, &ms[n]); err != nil {
@@ -133,7 +147,7 @@ func (t *instance) run(ms []task.Message) (n int, err error) {
 			}
 		}
 		n++
-		if t.sig.get()&urgent != 0 {
+		if t.sig.get()&interrupts != 0 {
 			break
 		}
 	}
@@ -174,6 +188,9 @@ func (t *instance) doneWith(l *lane) {
 	if !l.ended && p.next >= l.until {
 		t.ended(l)
 	}
+	if l.lagging && p.next >= l.head {
+		t.bootstrapped(l)
+	}
 }
 
 // ended counts a lane that has reached its end; with the last the task has
@@ -185,17 +202,16 @@ func (t *instance) ended(l *lane) {
 	}
 }
 
-// turn moves the ring on: a lane with more to do goes to its end.
-func (t *instance) turn(l *lane) {
+// turn takes the lane at a place out of the ring; with more to do it goes to
+// the ring's end.
+func (t *instance) turn(i int) {
+	l := t.ring[i]
+	copy(t.ring[i:], t.ring[i+1:])
 	if len(l.parcels) > 0 {
-		if len(t.ring) > 1 {
-			copy(t.ring, t.ring[1:])
-			t.ring[len(t.ring)-1] = l
-		}
+		t.ring[len(t.ring)-1] = l
 		return
 	}
 	l.active = false
-	copy(t.ring, t.ring[1:])
 	t.ring[len(t.ring)-1] = nil
 	t.ring = t.ring[:len(t.ring)-1]
 }

@@ -96,6 +96,7 @@ type inputSettings struct {
 	committed    bool // reads only committed records
 	threshold    int
 	thresholdLen int // in bytes
+	rank         rank
 }
 
 func readInput(c config.Config, id system.StreamID) (inputSettings, error) {
@@ -103,7 +104,7 @@ func readInput(c config.Config, id system.StreamID) (inputSettings, error) {
 	if err != nil {
 		return inputSettings{}, err
 	}
-	in := inputSettings{oldest: sc.OffsetDefault == "oldest", reset: sc.ResetOffset}
+	in := inputSettings{oldest: sc.OffsetDefault == "oldest", reset: sc.ResetOffset, rank: rankOf(sc.Bootstrap, sc.Priority)}
 	if in.threshold, err = config.SystemFetchThreshold.Get(c, id.System); err != nil {
 		return in, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -97,8 +98,12 @@ func preloadedOffsets(c config.Config) (map[system.Partition]int64, error) {
 	if err != nil {
 		return nil, err
 	}
+	broadcast, err := config.BroadcastStreams(c)
+	if err != nil {
+		return nil, err
+	}
 	out := map[system.Partition]int64{}
-	for _, in := range inputs {
+	for _, in := range slices.Concat(inputs, broadcast) {
 		text := config.HeddleRunPreloaded.Of(c, in.System, in.Stream)
 		if text == "" {
 			continue

@@ -121,6 +121,18 @@ func buildInput(ctx context.Context, cfg config.Config, systems map[string]syste
 	}
 	for _, s := range inputs {
 		in.Streams[jobmodel.Stream(s)] = counts[jobmodel.Stream(s)]
+		sc, err := config.Stream(cfg, s.System, s.Stream)
+		if err != nil {
+			return in, err
+		}
+		if !sc.Broadcast {
+			continue
+		}
+		for p := range counts[jobmodel.Stream(s)] {
+			if i := (jobmodel.Input{System: s.System, Stream: s.Stream, Partition: p}); !slices.Contains(in.Broadcast, i) {
+				in.Broadcast = append(in.Broadcast, i)
+			}
+		}
 	}
 	for _, b := range in.Broadcast {
 		if n := counts[b.StreamID()]; b.Partition >= n {

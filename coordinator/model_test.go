@@ -66,6 +66,36 @@ func TestBuildModelReadsTheConfiguration(t *testing.T) {
 	})
 }
 
+// samza.broadcast at an input is task.broadcast.inputs for all its partitions.
+func TestBuildModelBroadcastsStreamsThatSaySo(t *testing.T) {
+	systems := map[string]system.System{"kafka": streams(t, "kafka", map[string]int32{"a": 2, "rules": 3})}
+	model := func(kv ...string) (string, error) {
+		m, _, err := BuildModel(t.Context(), jobCfg(append([]string{"task.inputs", "kafka.a,kafka.rules"}, kv...)...), systems, Previous{})
+		tasks := ""
+		for _, name := range m.Containers["0"].TaskNames() {
+			tasks += name + ":"
+			for _, i := range m.Containers["0"].Tasks[name].Inputs {
+				tasks += fmt.Sprintf(" %s#%d", i.Stream, i.Partition)
+			}
+			tasks += "\n"
+		}
+		return tasks, err
+	}
+	const want = "Partition 0: a#0 rules#0 rules#1 rules#2\nPartition 1: a#1 rules#0 rules#1 rules#2\n"
+	for _, kv := range [][]string{
+		{"streams.rules.samza.broadcast", "true"},
+		{"systems.kafka.streams.rules.samza.broadcast", "true", "task.broadcast.inputs", "kafka.rules#0"},
+		{"task.inputs", "kafka.a", "task.broadcast.inputs", "kafka.rules#[0-2]"},
+	} {
+		if got, err := model(kv...); got != want || err != nil {
+			t.Errorf("%v: %s, %v", kv, got, err)
+		}
+	}
+	if _, err := model("task.inputs", "kafka.rules", "streams.rules.samza.broadcast", "true"); !errors.Is(err, jobmodel.ErrNoTasks) || !strings.Contains(err.Error(), "not broadcast") {
+		t.Errorf("nothing but broadcast inputs: %v", err)
+	}
+}
+
 // A job with a store keeps its tasks when partitions grow; one without does not.
 func TestBuildModelKeepsTasksOfJobsWithState(t *testing.T) {
 	for _, c := range []struct {

@@ -116,6 +116,8 @@ func Build(in BuildInput) (JobModel, Assignment, error) {
 	// characters beyond the BMP, which no stream's name can hold.
 	names := slices.Sorted(maps.Keys(groups))
 	switch {
+	case len(names) == 0 && len(in.Broadcast) > 0:
+		return JobModel{}, Assignment{}, fmt.Errorf("%w: tasks come from the partitions of task.inputs that are not broadcast, and there are none; name an input without broadcast", ErrNoTasks)
 	case len(names) == 0:
 		return JobModel{}, Assignment{}, fmt.Errorf("%w: none of the streams in task.inputs has a partition", ErrNoTasks)
 	case len(names) < count:

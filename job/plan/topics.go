@@ -90,6 +90,10 @@ func Topics(c config.Config, f Facts) ([]Creation, error) {
 	if err != nil {
 		return nil, err
 	}
+	broadcast, err := config.BroadcastStreams(c)
+	if err != nil {
+		return nil, err
+	}
 	preloaded := map[config.SystemStream]string{}
 	for _, p := range config.Preloads(c) {
 		preloaded[config.Physical(c, p.Stream.System, p.Stream.Stream)] = p.ConfigKey
@@ -102,6 +106,11 @@ func Topics(c config.Config, f Facts) ([]Creation, error) {
 	keys := map[config.SystemStream]string{}
 	for _, s := range inputs {
 		need[s], keys[s] = true, "task.inputs"
+	}
+	for _, s := range broadcast {
+		if !need[s] {
+			need[s], keys[s] = true, config.TaskBroadcastInputs.Name()
+		}
 	}
 	stores, err := config.Stores(c)
 	if err != nil {

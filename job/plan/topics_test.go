@@ -44,6 +44,7 @@ func TestTopics(t *testing.T) {
 	}{
 		{"all there", out, facts(false, false, "in", "out"), "", ""},
 		{"input missing", "", facts(false, false), "", "task.inputs: the input topic kafka.in does not exist|topic create kafka.in --partitions=4"},
+		{"broadcast input missing", "task.broadcast.inputs=kafka.rules#0", facts(false, false), "", "task.broadcast.inputs: the input topic kafka.rules does not exist|topic create kafka.rules"},
 		{"input missing though configured", "streams.in.samza.system=kafka\nstreams.in.partition.count=7", facts(false, false), "", "topic create kafka.in --partitions=7"},
 		{"input missing on brokers that make topics", "", facts(false, true), "", "the input topic kafka.in does not exist"},
 		{"input missing in the embedded Kafka", "", facts(true, false), "", "the input topic kafka.in does not exist"},
