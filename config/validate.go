@@ -265,7 +265,12 @@ func (v *validator) ids() {
 func (v *validator) stores() {
 	stores, err := Stores(v.c)
 	v.fail(err)
+	logs := map[SystemStream]string{}
 	for _, s := range stores {
+		if other, ok := logs[s.Changelog]; ok && s.Logged() {
+			v.fail(errorAt(v.c, StoreChangelog.Name(s.Name), "give each store a changelog of its own", "the stores %s and %s have the same changelog, %s", quote(other), quote(s.Name), s.Changelog))
+		}
+		logs[s.Changelog] = s.Name
 		_, err := Serde(v.c, s.KeySerde, StoreKeySerde.Name(s.Name))
 		v.fail(err)
 		_, err = Serde(v.c, s.MsgSerde, StoreMsgSerde.Name(s.Name))

@@ -95,6 +95,9 @@ func TestValidate(t *testing.T) {
 		{"compaction lag by topic setting", "stores.s.factory=memory\nstores.s.changelog=log\nstores.s.changelog.kafka.min.compaction.lag.ms=1", []string{
 			"stores.s.changelog.kafka.min.compaction.lag.ms: Samza refuses this spelling",
 		}, nil},
+		{"two stores, one changelog", "stores.a.factory=memory\nstores.a.changelog=log\nstores.b.factory=memory\nstores.b.changelog=kafka.log", []string{
+			`stores.b.changelog: the stores "a" and "b" have the same changelog, kafka.log; give each store a changelog of its own`,
+		}, nil},
 		{"store on disk", "stores.s.factory=rocksdb\nstores.s.rocksdb.compression=snappy\nstores.s.rocksdb.compaction.style=level", nil, []string{
 			"stores.s.rocksdb.compaction.style: this key has no meaning here and is ignored",
 		}},

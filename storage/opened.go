@@ -175,7 +175,7 @@ func (st *opened) openEngine(o Options) error {
 	if err == nil {
 		err = st.reopen()
 	}
-	if errors.Is(err, engine.ErrCorrupt) {
+	if damaged(err) {
 		st.logger.Warn("the local state is damaged; it is removed and restored from elsewhere", "folder", st.options.Dir, "error", err)
 		if err = st.folder.Reset(); err == nil {
 			err = st.reopen()
@@ -185,6 +185,12 @@ func (st *opened) openEngine(o Options) error {
 		return errors.Join(st.ailing(err), st.folder.Close())
 	}
 	return nil
+}
+
+// damaged tells if the files in a folder of this store are of no use. That they
+// look like another program's is damage, too: the folder's identity was checked.
+func damaged(err error) bool {
+	return errors.Is(err, engine.ErrCorrupt) || errors.Is(err, engine.ErrForeign)
 }
 
 // reopen opens the engine in its folder.

@@ -141,7 +141,7 @@ func (s *Set) restore(ctx context.Context, st *opened, sys system.System, askEnd
 			}
 		}
 		// The files may prove damaged only while they are read.
-		if st.folder == nil || left == 0 || source == FromChangelog || !errors.Is(err, engine.ErrCorrupt) {
+		if st.folder == nil || left == 0 || source == FromChangelog || !damaged(err) {
 			return st.ailing(err)
 		}
 		log.Warn("the "+string(source)+" is damaged; it is removed, and the store is restored from elsewhere", "folder", st.path(), "error", err)
@@ -274,7 +274,7 @@ func (p *preparation) fetch(ctx context.Context) (found bool, err error) {
 		return false, err
 	}
 	err = st.reopen()
-	if errors.Is(err, engine.ErrCorrupt) {
+	if damaged(err) {
 		p.log.Warn("the snapshot is damaged; the store is restored from the changelog alone", "error", err)
 		if err = st.folder.Reset(); err == nil {
 			err = st.reopen()

@@ -216,7 +216,7 @@ func (s *Set) Committed(ctx context.Context, c Commit) error {
 func (s *Set) Close() error {
 	var errs []error
 	for _, st := range s.stores {
-		if err := st.close(); err != nil {
+		if err := st.ailing(st.close()); err != nil {
 			errs = append(errs, fmt.Errorf("close store %q of task %q: %w", st.spec.Name, s.o.TaskName, err))
 		}
 		st.store.err = fmt.Errorf("store %q is closed", st.spec.Name)

@@ -96,6 +96,10 @@ func TestBadInput(t *testing.T) {
 		{"unknown system", "", with("--config", "task.inputs=other.in"), 2, `task.inputs|"other"|there are: kafka`},
 		{"wrong type after an unknown key", "", with("--config", "task.windw.ms=5", "--config", "task.window.ms=soon"), 2, `--config: task.window.ms: "soon"|milliseconds`},
 		{"serde not registered", "", with("--config", "systems.kafka.samza.msg.serde=nix"), 2, `msg.serde|"nix" is not registered|there are: string`},
+		{"store without a factory", "", with("--config", "stores.counts.changelog=kafka.log"), 2, `--config: stores.counts.changelog|"counts" has no factory|set stores.counts.factory`},
+		{"unknown engine", "", with("--config", "stores.counts.factory=peble"), 2, `--config: stores.counts.factory|"peble"|pebble`},
+		{"store's serde not registered", "", with("--config", "stores.counts.factory=memory", "--config", "stores.counts.msg.serde=nix"), 2, `--config: stores.counts.msg.serde|"nix" is not registered`},
+		{"two stores, one changelog", "", with("--config", "stores.a.factory=memory", "--config", "stores.b.factory=pebble", "--config", "stores.a.changelog=kafka.log", "--config", "stores.b.changelog=kafka.log"), 2, `kafka.log|stores.b.changelog`},
 		{"unknown factory", "", with("--config", "job.factory.class=nix"), 2, "job.factory.class|there are: thread, process, yarn"},
 		{"no program", "", with("--config", "heddle.task.program=./nix"), 2, "--config: heddle.task.program=./nix|no such file|Go main package"},
 		{"embedded on YARN", "", with("--config", "job.factory.class=yarn"), 2, "systems.kafka|embedded Kafka"},
@@ -142,6 +146,47 @@ func TestBadInput(t *testing.T) {
 				if left, _ := filepath.Glob(filepath.Join(dir, pattern)); len(left) > 0 {
 					t.Errorf("left behind: %q", left)
 				}
+			}
+		})
+	}
+}
+
+// TestWrongChangelog: a topic that cannot be the store's changelog is met before
+// anything else is made.
+func TestWrongChangelog(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		create []string
+		want   string
+	}{
+		{"other partitions", []string{"--partitions=3", "--setting", "cleanup.policy=compact"}, `kafka.log|"counts"|3 partitions|need 4|stores.counts.changelog`},
+		{"another policy", []string{"--partitions=4", "--setting", "cleanup.policy=delete"}, `kafka.log|"counts"|cleanup.policy=delete|set it to compact|stores.counts.changelog`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for name, content := range map[string]string{"job.properties": goodJob, "in.jsonl": `{"user":"a","latencyMs":1}` + "\n"} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			create := append([]string{"topic", "create", "kafka.log", "--config-path=job.properties"}, tt.create...)
+			if _, errs, code := start(t, dir, create...); code != 0 {
+				t.Fatalf("topic create: exit code %d; stderr:\n%s", code, errs)
+			}
+			_, errs, code := start(t, dir, "--config-path=job.properties", "--until-caught-up",
+				"--config", "stores.counts.factory=pebble", "--config", "stores.counts.changelog=kafka.log")
+			first, _, _ := strings.Cut(errs, "\n")
+			if code != 2 {
+				t.Errorf("exit code %d; stderr:\n%s", code, errs)
+			}
+			for part := range strings.SplitSeq(tt.want, "|") {
+				if !strings.Contains(first, part) {
+					t.Errorf("the first line is %q, want it to hold %q", first, part)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(dir, ".heddle", "state")); err == nil {
+				t.Error("local state was made")
 			}
 		})
 	}

@@ -150,7 +150,7 @@ func TestStatefulExamples(t *testing.T) {
 			file := e.files[len(e.files)-1]
 			want := expected(t, dir, e.field)
 			state := filepath.Join(dir, ".heddle", "state", "heddle-v1", e.job)
-			for i, run := range []struct {
+			all := []struct {
 				what   string
 				before func() error
 				more   []string
@@ -161,7 +161,11 @@ func TestStatefulExamples(t *testing.T) {
 				{"in two processes", nil, []string{"--config", "job.factory.class=process", "--config", "job.container.count=2"}},
 				{"in memory", nil, []string{"--config", "stores." + e.store + ".factory=memory"}},
 				{"over state on disk that is behind", func() error { _, err := os.Stat(state); return err }, nil},
-			} {
+			}
+			if testing.Short() {
+				all = all[:3]
+			}
+			for i, run := range all {
 				if run.before != nil {
 					if err := run.before(); err != nil {
 						t.Fatalf("%s: %v", run.what, err)

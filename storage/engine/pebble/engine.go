@@ -124,12 +124,13 @@ func openIn(o engine.Options, fsys vfs.FS) (e *Engine, err error) {
 	e.leave = leave
 
 	// Damage is found by checksums; what gets past them must not end the process.
+	closing := e.fs.closing // a return of an error has made e nil by then
 	defer func() {
 		if r := recover(); r != nil {
 			err = failed("opening", o.Dir, fmt.Errorf("%w: %v", engine.ErrCorrupt, r))
 		}
 		if err != nil {
-			close(e.fs.closing)
+			close(closing)
 			leave()
 			e = nil
 		}

@@ -20,11 +20,23 @@ func failed(op, dir string, err error) error {
 	if err == nil {
 		return nil
 	}
+	err = oneLine{err}
 	if kind := kindOf(err); kind != nil && !errors.Is(err, kind) {
 		return fmt.Errorf("%s of the store in %s: %w: %w", op, dir, kind, err)
 	}
 	return fmt.Errorf("%s of the store in %s: %w", op, dir, err)
 }
+
+// oneLine is an error of which the first line is told: the database adds lines
+// for its own use.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string {
+	first, _, _ := strings.Cut(e.error.Error(), "\n")
+	return first
+}
+
+func (e oneLine) Unwrap() error { return e.error }
 
 // kindOf is the error of package engine that err is a case of; nil: none.
 func kindOf(err error) error {

@@ -37,7 +37,8 @@ func (f *fault) set(err error) {
 	f.once.Do(func() {
 		f.err = failed("background work", f.dir, err)
 		close(f.hit)
-		f.log.Error("a store on disk fails", "error", f.err)
+		// Who uses the store is told, and says what follows from it.
+		f.log.Info("a store on disk fails", "error", f.err)
 	})
 }
 
