@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -265,11 +267,10 @@ func (w *world) refuse(n int) {
 		w.broker.SetFaults(memory.Faults{})
 		return
 	}
+	var left atomic.Int32
+	left.Store(int32(n))
 	w.broker.SetFaults(memory.Faults{Ack: func(_ string, r system.Record) error {
-		if r.Stream != "log" {
-			return nil
-		}
-		if n--; n < 0 {
+		if r.Stream == "log" && left.Add(-1) < 0 {
 			return errTest
 		}
 		return nil
@@ -390,7 +391,10 @@ func (w *world) run(tasks []int32, host string, left int, newTask task.Factory) 
 	sys := memory.New("mem", w.broker)
 	defer sys.Close()
 	var c *Container
+	var mu sync.Mutex // tasks run side by side
 	failpoint := func(name string, s Step) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if w.breaks != nil {
 			w.breaks(c.tasks[slices.IndexFunc(c.tasks, func(t *instance) bool { return t.name == name })], s)
 		}
@@ -409,7 +413,7 @@ func (w *world) run(tasks []int32, host string, left int, newTask task.Factory) 
 	if err != nil {
 		return err
 	}
-	// One after the other, so that the story is the same each time it is told.
+	// They start one after the other, so that a dump needs no lock.
 	c.parallel = 1
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
