@@ -5,13 +5,18 @@ package container
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"heddle/coordinator"
 	"heddle/internal/grid"
+	"heddle/system"
 )
 
 // newGridJob makes a job of tally on a real Kafka.
@@ -86,4 +91,75 @@ func TestGridZombies(t *testing.T) {
 	}
 	<-l.fed
 	l.end(live, true)
+}
+
+// A thousand tasks in one container, each with its own transactions: what they
+// weigh beside at-least-once. docs/exactly-once.md has the numbers.
+func TestGridMemoryOfAThousandTasks(t *testing.T) {
+	if os.Getenv("HEDDLE_MEASURE") == "" {
+		t.Skip("a measurement: HEDDLE_MEASURE=1 asks for it")
+	}
+	g := grid.Use(t, grid.Kafka)
+	const tasks, records = 1000, 100_000
+	for _, guarantee := range []string{"at-least-once", "exactly-once"} {
+		t.Run(guarantee, func(t *testing.T) {
+			j := newGridJob(t, g, "heddle.processing.guarantee", guarantee, "task.commit.ms", "1000")
+			for topic, partitions := range map[string]int32{"in": tasks, "out": 4, "totals": 1} {
+				j.create(topic, partitions)
+			}
+			c := newCluster(t, j)
+			processed := func(n int64) {
+				t.Helper()
+				grid.Eventually(t, 3*time.Minute, "all messages processed", func() (bool, string) {
+					c.mu.Lock()
+					defer c.mu.Unlock()
+					var last int64
+					if len(c.reports) > 0 {
+						last = c.reports[len(c.reports)-1].Counters.Processed
+					}
+					return last >= n, fmt.Sprintf("%d of %d", last, n)
+				})
+			}
+			began := time.Now()
+			cmd := c.process("exec_1")
+			c.waitForExecution("exec_1")
+			started := time.Since(began)
+			var batch []system.Record
+			for i := range records {
+				batch = append(batch, system.Record{At: int32(i%tasks) + 1, Value: []byte(strconv.Itoa(i % 97))})
+			}
+			fed := time.Now()
+			j.produce("in", batch...)
+			processed(records)
+			took := time.Since(fed)
+			for n := range 3 { // three more commits of each
+				j.produce("in", batch[:tasks]...)
+				processed(int64(records + (n+1)*tasks))
+			}
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			memory := map[string]string{}
+			for line := range strings.Lines(string(status)) {
+				k, v, _ := strings.Cut(strings.TrimSpace(line), ":")
+				memory[k] = strings.TrimSpace(v)
+			}
+			ending := time.Now()
+			c.server.Send("0", "exec_1", coordinator.CommandStop, nil)
+			if err := cmd.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s: %d tasks ran after %v; %d records fed and processed in %v; resident now %s, at most %s; the end took %v",
+				guarantee, tasks, started.Round(time.Millisecond), records, took.Round(time.Millisecond), memory["VmRSS"], memory["VmHWM"], time.Since(ending).Round(time.Millisecond))
+			seen := map[string]bool{}
+			out := j.read("out")
+			for _, m := range out {
+				seen[string(m.KeyBytes)] = true
+			}
+			if in := records + 3*tasks; len(seen) != in || len(out) != in {
+				t.Errorf("in %d, out %d, lost %d, twice %d", in, len(out), in-len(seen), len(out)-len(seen))
+			}
+		})
+	}
 }

@@ -240,7 +240,7 @@ func (c *cluster) process(execution string) *exec.Cmd {
 	if err := os.WriteFile(file, creds.Encode(), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	c.t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), asProgram+"=1", launch.EnvContainerID+"=0", launch.EnvCoordinatorURL+"="+c.server.URL(),
