@@ -72,6 +72,10 @@ func newJob(t testing.TB, g *grid.Grid, name string, files ...string) *job {
 	j.set("job.name", name)
 	j.set("systems.kafka.producer.bootstrap.servers", g.KafkaAddress)
 	t.Cleanup(func() {
+		if f := j.factory(); f == "thread" || f == "process" {
+			g.DeleteTopics(t, j.topics()...)
+			return
+		}
 		for _, a := range g.Applications(t, "NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING") {
 			if a.Name == name+"_1" {
 				if t.Failed() {
@@ -80,9 +84,25 @@ func newJob(t testing.TB, g *grid.Grid, name string, files ...string) *job {
 				g.KillApplication(t, a.ID)
 			}
 		}
-		g.DeleteTopics(t, "__samza_coordinator_"+topicPart(name)+"_1", "__samza_checkpoint_ver_1_for_"+topicPart(name)+"_1")
+		g.DeleteTopics(t, j.topics()...)
 	})
 	return j
+}
+
+// factory is the job factory that the test sets; "" if it sets none.
+func (j *job) factory() string {
+	f := ""
+	for _, kv := range j.over {
+		if kv[0] == "job.factory.class" {
+			f = kv[1]
+		}
+	}
+	return f
+}
+
+// topics are those that the job makes for itself.
+func (j *job) topics() []string {
+	return []string{"__samza_coordinator_" + topicPart(j.name) + "_1", "__samza_checkpoint_ver_1_for_" + topicPart(j.name) + "_1"}
 }
 
 // topicPart is how a job's name stands in the names of its topics.

@@ -1,0 +1,80 @@
+//go:build grid
+
+package endtoend
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"heddle/internal/grid"
+)
+
+// TestBootstrapAndBroadcast: on a real Kafka a bootstrap stream is read first at
+// every start, and a broadcast one by every task, each from its own checkpoint.
+func TestBootstrapAndBroadcast(t *testing.T) {
+	g := grid.Use(t, grid.Kafka)
+	const rules, clicks, tasks = 3000, 4000, 4
+	for _, factory := range []string{"thread", "process"} {
+		t.Run(factory, func(t *testing.T) {
+			first, second := g.Topic(t, "first", 1), g.Topic(t, "second", 1)
+			all, in := g.Topic(t, "rules", 2), g.Topic(t, "clicks", tasks)
+			one, out := g.Topic(t, "in-order", 1), g.Topic(t, "from-all", 1)
+			fill := func(topic string, partitions int32, from, n int) (values []string) {
+				records := make([]*kgo.Record, n)
+				for i := range records {
+					records[i] = &kgo.Record{Topic: topic, Partition: int32(i) % partitions, Value: fmt.Appendf(nil, `{"user_id":"%s","page":"/%d"}`, topic, from+i)}
+				}
+				g.Produce(t, records...)
+				return grid.Values(records)
+			}
+			newJob := func(output, inputs string) *job {
+				j := newJob(t, g, grid.Name("order"), example("groupby/repartition.properties"))
+				j.set("job.factory.class", factory)
+				j.set("task.inputs", inputs)
+				j.set("streams.PageViewByUser.samza.physical.name", output)
+				j.set("heddle.preload.kafka.PageViewEvent", "")
+				return j
+			}
+
+			// One task, one partition to write to: the output has the order in which
+			// the task worked.
+			j := newJob(one, "kafka."+second+",kafka."+first)
+			j.set("streams."+first+".samza.bootstrap", "true")
+			var want []string
+			next := 0
+			for start := range 3 {
+				want = append(want, fill(second, 1, start*clicks, clicks)...)
+				want = append(want, fill(first, 1, start*rules, rules)...)
+				j.run(0, "--until-caught-up")
+				records := g.ReadAll(t, one)
+				for i, r := range records[min(next, len(records)):] {
+					if isRule := string(r.Key) == first; isRule != (i < rules) {
+						t.Fatalf("start %d: message %d is of %s; the bootstrap stream has %d", start, i, r.Key, rules)
+					}
+				}
+				exactly(t, grid.Tally(want, grid.Values(records)))
+				next = len(records)
+			}
+
+			// Four tasks in two containers, each with all rules.
+			j = newJob(out, "kafka."+in+",kafka."+all)
+			j.set("streams."+all+".samza.broadcast", "true")
+			j.set("streams."+all+".samza.bootstrap", "true")
+			if factory == "process" {
+				j.set("job.container.count", "2")
+			}
+			want = fill(in, tasks, 0, clicks)
+			for start := range 2 {
+				for _, rule := range fill(all, 2, start*rules, rules) {
+					for range tasks {
+						want = append(want, rule)
+					}
+				}
+				j.run(0, "--until-caught-up")
+				exactly(t, grid.Tally(want, grid.Values(g.ReadAll(t, out))))
+			}
+		})
+	}
+}
