@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -200,7 +201,7 @@ func (s *submission) run(ctx context.Context, r *ready, b bundle, o RunOptions) 
 	})
 	s.submitted = true // perhaps, also after an error
 	if err != nil {
-		return report, err
+		return report, s.notAccepted(ctx, err)
 	}
 	j.say.Step("accepted  %s by the ResourceManager", s.id)
 	if err := s.first(ctx); err != nil {
@@ -216,6 +217,38 @@ func (s *submission) run(ctx context.Context, r *ready, b bundle, o RunOptions) 
 		keys[config.HeddleRunUntilCaughtUp.Name()] = "true"
 	}
 	return report, submit(ctx, c.With(keys), r.systems, j.say)
+}
+
+// notAccepted makes an error of a submission that the ResourceManager refused.
+// Whether a queue would take the job is not asked before: the cluster's rules
+// may put it elsewhere, or make the queue.
+func (s *submission) notAccepted(ctx context.Context, err error) error {
+	var no *yarn.NotAcceptedError
+	if !errors.As(err, &no) {
+		return err
+	}
+	if !strings.Contains(no.Diagnostics, "queue") {
+		return refusedError{err}
+	}
+	c := s.job.Config
+	fault := &config.Error{Key: config.YarnQueue.Name(), Origin: c.Origin(config.YarnQueue.Name()), Problem: no.Error()}
+	if root, err := s.cluster.client.Queue(ctx, "root", true); err == nil {
+		if names := takingQueues(root); len(names) > 0 {
+			fault.Hint = "queues that take jobs: " + strings.Join(names, ", ")
+		}
+	}
+	return fault
+}
+
+// takingQueues gives the queues below one that jobs can be submitted to.
+func takingQueues(q yarn.QueueInfo) (names []string) {
+	if len(q.Children) == 0 && q.State == "RUNNING" {
+		return []string{cmp.Or(q.Path, q.Name)}
+	}
+	for _, child := range q.Children {
+		names = append(names, takingQueues(child)...)
+	}
+	return names
 }
 
 // first withdraws if another application of the job was submitted earlier: of

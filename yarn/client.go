@@ -136,8 +136,22 @@ func (c *Client) NewApplication(ctx context.Context) (ApplicationID, Resource, e
 	return id, resourceFromProto(resp.GetMaximumCapability()), nil
 }
 
+// NotAcceptedError says that the ResourceManager took a submission and then
+// refused it: for its queue, as a rule.
+type NotAcceptedError struct {
+	// ID is the application, which the ResourceManager lists as failed.
+	ID ApplicationID
+	// Diagnostics is its reason.
+	Diagnostics string
+}
+
+// Error gives the application and the reason.
+func (e *NotAcceptedError) Error() string {
+	return fmt.Sprintf("submit %s: the ResourceManager refused it: %s", e.ID, e.Diagnostics)
+}
+
 // Submit hands the application over and waits until the ResourceManager has
-// accepted or refused it. That it was accepted does not mean that there is room
+// accepted or refused it (*NotAcceptedError). That it was accepted does not mean that there is room
 // for it: follow Report. A ResourceManager that fails over before it has saved
 // the application is given it again.
 func (c *Client) Submit(ctx context.Context, s Submission) (ApplicationReport, error) {
@@ -163,7 +177,7 @@ func (c *Client) Submit(ctx context.Context, s Submission) (ApplicationReport, e
 		case err != nil:
 			return ApplicationReport{}, fmt.Errorf("%s: %w", about, err)
 		case report.State == StateFailed, report.State == StateKilled:
-			return report, fmt.Errorf("%s: the ResourceManager refused it: %s", about, cmp.Or(report.Diagnostics, string(report.State)))
+			return report, &NotAcceptedError{ID: s.ID, Diagnostics: cmp.Or(report.Diagnostics, string(report.State))}
 		case !slices.Contains([]ApplicationState{StateNew, StateNewSaving, StateSubmitted, ""}, report.State):
 			return report, nil
 		}

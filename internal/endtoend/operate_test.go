@@ -536,3 +536,28 @@ func TestUntilCaughtUpEndsWhereTheInputEndedAtTheStart(t *testing.T) {
 		})
 	}
 }
+
+// What only the cluster knows is told with the key that is at fault, and leaves nothing behind.
+func TestWhatTheClusterRefuses(t *testing.T) {
+	g := grid.Use(t)
+	for _, tt := range []struct{ key, value, says string }{
+		{"cluster-manager.container.memory.mb", "1000000", "at most"},
+		{"cluster-manager.container.cpu.cores", "1000", "at most"},
+		{"yarn.am.container.memory.mb", "1000000", "at most"},
+		{"yarn.queue", "nowhere", "queues that take jobs: root.default"},
+	} {
+		t.Run(tt.key, func(t *testing.T) {
+			l := newLatency(t, g, "yarn", 1)
+			l.set(tt.key, tt.value)
+			r := l.run(2)
+			if e := r.firstError(); !strings.Contains(e, "--config: "+tt.key+": ") || !strings.Contains(e, tt.says) {
+				t.Errorf("the error does not say %q: %s", tt.says, r)
+			}
+			for _, a := range g.Applications(t) {
+				if a.Name == l.name+"_1" && (a.State != "FAILED" || slices.Contains(stagingFolders(t, g), a.ID)) {
+					t.Errorf("left: %+v, %v", a, stagingFolders(t, g))
+				}
+			}
+		})
+	}
+}
