@@ -111,7 +111,7 @@ var (
 // Keys that tune RocksDB.
 var (
 	StoreCacheBytes = declare(sectionStore, "stores.<store...>.container.cache.size.bytes", byteCount(0), 104857600, spec{
-		doc: "Block cache of the engine in a container, shared by its tasks.",
+		doc: "Cache of the engine in a container, shared by its tasks: half of it holds blocks of the files, half of it single entries.",
 	})
 	StoreWriteBufferBytes = declare(sectionStore, "stores.<store...>.container.write.buffer.size.bytes", byteCount(0), 33554432, spec{
 		doc: "What is written between two commits, and the engine's memory for what it did not write to files yet, in a container, shared by its tasks. Above it a commit is asked for.",

@@ -88,7 +88,7 @@ type stateFolders struct {
 // findState works out where stores on disk lie. Stores in memory ask for none
 // of it.
 func (c *Container) findState() error {
-	c.disk.restoring = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
+	c.disk.restoring = make(chan struct{}, min(max(2, runtime.GOMAXPROCS(0)), 4))
 	if !slices.ContainsFunc(c.opts.Stores, storage.Spec.OnDisk) && !slices.ContainsFunc(c.side.specs, storage.Spec.OnDisk) {
 		return nil
 	}

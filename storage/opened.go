@@ -140,7 +140,8 @@ func (st *opened) openEngine(o Options) error {
 		buffer = defaultWriteBuffer
 	}
 	st.options = engine.Options{
-		Share: st.spec.Name, CacheBytes: st.spec.CacheBytes,
+		Share: st.spec.Name, CacheBytes: st.spec.CacheBytes - st.spec.CacheBytes/2,
+		RowBytes:         st.spec.CacheBytes / 2 / int64(o.Tasks),
 		WriteBufferBytes: max(buffer/int64(o.Tasks), minWriteBuffer),
 		Compression:      st.spec.Compression, BlockSize: st.spec.BlockBytes, WAL: st.spec.WAL,
 		MemTables: st.spec.WriteBuffers, Compactions: st.spec.Compactions, OpenFiles: st.spec.OpenFiles,

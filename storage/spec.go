@@ -42,7 +42,7 @@ type Spec struct {
 	// without waiting for a commit (stores.NAME.write.batch.size); 0 and 1: each
 	// at once; Unlimited: all at the commit.
 	WriteBatch int
-	// CacheBytes bounds the engine's cache of blocks in a container
+	// CacheBytes bounds the engine's caches of blocks and of rows in a container
 	// (stores.NAME.container.cache.size.bytes); 0: the engine's own choice.
 	CacheBytes int64
 	// WriteBufferBytes bounds what is pending in a container until the next

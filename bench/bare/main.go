@@ -42,9 +42,14 @@ func main() {
 	flag.StringVar(&l.signs, "signs", "", "file for signs")
 	flag.Int64Var(&l.cacheBytes, "cache-bytes", 100<<20, "cache of blocks")
 	flag.Int64Var(&l.bufferSize, "buffer-bytes", 32<<20, "memtables of all partitions together")
+	flag.Int64Var(&o.After, "after", 0, "how many records come before the steady part")
 	flag.StringVar(&o.Report, "report", "", "file for the report")
 	flag.StringVar(&o.Profile, "profile", "", "file for a CPU profile of the steady part")
 	flag.Parse()
+	if err := steady.ProfileUntilReady(); err != nil {
+		fmt.Fprintln(os.Stderr, "bare:", err)
+		os.Exit(1)
+	}
 	l.brokers, o.Records = strings.Split(*brokers, ","), l.records
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -24,11 +24,13 @@ type Keys struct {
 	// Each makes each user come once before any comes again; otherwise they come
 	// as chance has it.
 	Each bool
+	// First makes each user come once, and then as chance has it.
+	First bool
 }
 
 // User is the user of record i, in no visible order.
 func (k Keys) User(i int64) int64 {
-	if k.Each {
+	if k.Each || k.First && i < k.Users {
 		// Times a prime is a permutation unless the prime divides the number.
 		return (i % k.Users) * 2_147_483_647 % k.Users
 	}

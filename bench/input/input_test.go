@@ -70,6 +70,28 @@ func TestEachUserOnce(t *testing.T) {
 	}
 }
 
+func TestEachUserFirst(t *testing.T) {
+	const users = 5000
+	k := Keys{Users: users, First: true}
+	var seen, later [users]int
+	for i := range int64(users) {
+		seen[k.User(i)]++
+		later[k.User(users+i)]++
+	}
+	missing := 0
+	for u, n := range seen {
+		if n != 1 {
+			t.Fatalf("user %d came %d times at first", u, n)
+		}
+		if later[u] == 0 {
+			missing++
+		}
+	}
+	if missing < users/4 || missing > users/2 {
+		t.Errorf("later %d of %d users did not come in as many records", missing, users)
+	}
+}
+
 func TestState(t *testing.T) {
 	a, b := AppendState(nil, 1), AppendState([]byte("x"), 2)
 	if len(a) != ValueSize || len(b) != ValueSize+1 || bytes.Equal(a, b[1:]) || !bytes.Equal(a, AppendState(nil, 1)) {

@@ -29,6 +29,7 @@ func (b *bench) job(o order) []string {
 	set("heddle.task.program", filepath.Join(b.s.programs, "tasks"))
 	set("heddle.home", filepath.Join(b.work, "home"))
 	set("bench.records", strconv.FormatInt(max(o.workload.records, 1000), 10))
+	set("bench.after", strconv.FormatInt(o.workload.after(), 10))
 	set("bench.report", o.report)
 	if o.profile != "" {
 		set("bench.profile", o.profile)
@@ -58,7 +59,7 @@ func (b *bench) loop(o order) []string {
 		"--brokers=" + strings.Join(b.s.brokers, ","), "--in=" + o.in, "--out=" + o.createdOutput,
 		"--partitions=" + strconv.Itoa(o.partitions), "--records=" + strconv.FormatInt(max(o.workload.records, 1000), 10),
 		"--keys=" + strconv.FormatInt(o.workload.keys.Users, 10), "--state=" + o.state,
-		"--report=" + o.report, "--profile=" + o.profile,
+		"--after=" + strconv.FormatInt(o.workload.after(), 10), "--report=" + o.report, "--profile=" + o.profile,
 	}
 	return append(append(args, o.bareArgs...), o.workload.name)
 }

@@ -74,6 +74,10 @@ func (b *bench) restoreOnce(ctx context.Context, w workload, log string, partiti
 	}
 	b.forget(ctx, o.createdOutput)
 	o.createdOutput = log
+	if o.profile != "" {
+		o.environment = append(o.environment, steady.EnvReadyProfile+"="+o.profile)
+		o.profile = ""
+	}
 	o.config = append(o.config, "bench.scan=true")
 	if p.heddle, err = b.start(ctx, o, b.heddle); err != nil {
 		return p, fmt.Errorf("heddle: %w", err)
@@ -83,6 +87,7 @@ func (b *bench) restoreOnce(ctx context.Context, w workload, log string, partiti
 	}
 	p.heddle.scanPeak, p.heddle.PeakRSSBytes = p.heddle.PeakRSSBytes, p.heddle.ReadyRSSBytes
 	p.heddle = p.heddle.ready(w.keys.Users)
+	o.environment = nil
 	if p.again, err = b.start(ctx, o, b.heddle); err != nil {
 		return p, fmt.Errorf("heddle, the second start: %w", err)
 	}
@@ -92,7 +97,9 @@ func (b *bench) restoreOnce(ctx context.Context, w workload, log string, partiti
 	if err := os.RemoveAll(filepath.Join(b.work, "home")); err != nil {
 		return p, err
 	}
-	o.profile = ""
+	if b.s.profiles != "" {
+		o.environment = []string{steady.EnvReadyProfile + "=" + filepath.Join(b.s.profiles, fmt.Sprintf("restore-%d-run%d-bare.prof", partitions, i+1))}
+	}
 	if p.bare, err = b.start(ctx, o, b.bare); err != nil {
 		return p, fmt.Errorf("bare loop: %w", err)
 	}

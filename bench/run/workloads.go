@@ -31,7 +31,7 @@ type workload struct {
 var workloads = map[string]workload{
 	passThrough: {passThrough, "passthrough", 2_000_000, input.Keys{Users: input.Users}},
 	count:       {count, "count", 2_000_000, input.Keys{Users: input.Users}},
-	countCache:  {countCache, "count", 4_000_000, input.Keys{Users: 1_000_000}},
+	countCache:  {countCache, "count", 4_000_000, input.Keys{Users: 1_000_000, First: true}},
 	restore:     {restore, "state", 0, input.Keys{Users: 10_000_000, Each: true}},
 	large:       {large, "state", 1_000_000, input.Keys{Users: 10_000_000}},
 	recovery:    {recovery, "count", 0, input.Keys{Users: 1_000_000, Each: true}},
@@ -46,6 +46,14 @@ func (w workload) of(s settings) workload {
 		w.keys.Users = s.keys
 	}
 	return w
+}
+
+// after is how many records come before those that are measured: each key once.
+func (w workload) after() int64 {
+	if w.keys.First {
+		return w.keys.Users
+	}
+	return 0
 }
 
 // record is record i of the input.

@@ -16,13 +16,15 @@ import (
 type Options struct {
 	// Records is how many will be processed in all.
 	Records int64
+	// After is how many of them come before the steady part can begin.
+	After int64
 	// Report is the file that Write writes to.
 	Report string
 	// Profile is the file for a CPU profile of the steady part; "" is none.
 	Profile string
 }
 
-// The steady part, in hundredths of all records.
+// The steady part, in hundredths of all records, unless it begins later.
 const (
 	fromPercent = 10
 	toPercent   = 95
@@ -78,7 +80,7 @@ type Report struct {
 
 // New makes a meter.
 func New(o Options) (*Meter, error) {
-	m := &Meter{o: o, from: o.Records * fromPercent / 100, to: o.Records * toPercent / 100}
+	m := &Meter{o: o, from: max(o.Records*fromPercent/100, o.After), to: o.Records * toPercent / 100}
 	if m.from < 1 || m.to <= m.from {
 		return nil, fmt.Errorf("%d records are too few to find a steady part in", o.Records)
 	}
@@ -108,10 +110,36 @@ func (m *Meter) Add(n int64) {
 	}
 }
 
+// ProfileUntilReady writes a CPU profile, from now on until the first Ready of a
+// Meter, to the file that the environment's variable of that name says.
+func ProfileUntilReady() error {
+	file := os.Getenv(EnvReadyProfile)
+	if file == "" {
+		return nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return fmt.Errorf("CPU profile: %w", err)
+	}
+	untilReady.Store(f)
+	return pprof.StartCPUProfile(f)
+}
+
+// EnvReadyProfile names the file of ProfileUntilReady.
+const EnvReadyProfile = "BENCH_READY_PROFILE"
+
+var untilReady atomic.Pointer[os.File]
+
 // Ready notes that the process can begin with its records; of several calls the
 // last counts. Only one goroutine may call it at a time.
 func (m *Meter) Ready() (err error) {
 	m.ready = take()
+	if f := untilReady.Swap(nil); f != nil {
+		pprof.StopCPUProfile()
+		if err := f.Close(); err != nil {
+			return fmt.Errorf("CPU profile: %w", err)
+		}
+	}
 	m.readyPeak, err = peakRSS()
 	return err
 }

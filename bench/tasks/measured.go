@@ -35,6 +35,12 @@ func (t *measured) Init(ctx task.Context) error {
 			errMeter = fmt.Errorf("bench.records: %w", errMeter)
 			return
 		}
+		if after, ok := ctx.Setting("bench.after"); ok {
+			if o.After, errMeter = strconv.ParseInt(after, 10, 64); errMeter != nil {
+				errMeter = fmt.Errorf("bench.after: %w", errMeter)
+				return
+			}
+		}
 		meter, errMeter = steady.New(o)
 	})
 	if errMeter != nil {

@@ -13,17 +13,17 @@ import (
 // One task of the process at a time tells the meter of its store.
 var stateMu sync.Mutex
 
-// state has a large store: it looks at all of it at the start, if it is asked
-// to, and then replaces an entry with each message.
+// state has a large store, and replaces an entry of it with each message. At its
+// end it looks at all of it, if it is asked to.
 type state struct {
 	measured
 	store task.Store
+	look  bool
 	key   string
 	value []byte
 }
 
-// Init notes that the store is restored, and reads all of it with
-// bench.scan=true.
+// Init notes that the store is restored.
 func (t *state) Init(ctx task.Context) error {
 	var err error
 	if t.store, err = ctx.Store("state"); err != nil {
@@ -32,15 +32,22 @@ func (t *state) Init(ctx task.Context) error {
 	if err := t.measured.Init(ctx); err != nil {
 		return err
 	}
+	scan, _ := ctx.Setting("bench.scan")
+	t.look = scan == "true"
 	stateMu.Lock()
 	defer stateMu.Unlock()
-	if err := meter.Ready(); err != nil {
-		return err
+	return meter.Ready()
+}
+
+// Stop reads the whole store with bench.scan=true. All others have begun by
+// then.
+func (t *state) Stop(task.Context) error {
+	if !t.look {
+		return nil
 	}
-	if scan, _ := ctx.Setting("bench.scan"); scan == "true" {
-		return t.scan()
-	}
-	return nil
+	stateMu.Lock()
+	defer stateMu.Unlock()
+	return t.scan()
 }
 
 // scan reads the store and checks what it holds.

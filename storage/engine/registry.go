@@ -20,6 +20,9 @@ type Options struct {
 	Share string
 	// CacheBytes bounds the cache of blocks; 0: the engine's own choice.
 	CacheBytes int64
+	// RowBytes bounds a cache of single entries that this engine has for itself; 0:
+	// none.
+	RowBytes int64
 	// WriteBufferBytes bounds what is held in memory before it goes to a file
 	// (stores.NAME.container.write.buffer.size.bytes, this engine's share of it);
 	// 0: the engine's own choice.

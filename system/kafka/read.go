@@ -208,6 +208,10 @@ func (f *fetcher) patience() time.Duration {
 	return stillUnknown
 }
 
+// readBytes is what Read asks for at once. What is decoded of it takes up to
+// four times as much, and three answers are under way: fetched, decoded, used.
+const readBytes = 2 << 20
+
 // once makes one fetch. With nothing new there it takes up to wait.
 func (f *fetcher) once(ctx context.Context, from int64, wait time.Duration) answer {
 	if !f.known {
@@ -219,7 +223,7 @@ func (f *fetcher) once(ctx context.Context, from int64, wait time.Duration) answ
 	req := kmsg.NewPtrFetchRequest()
 	req.MaxWaitMillis = int32(wait.Milliseconds())
 	req.MinBytes = 1
-	req.MaxBytes = max(set.maxPartitionBytes, 4<<20)
+	req.MaxBytes = max(set.maxPartitionBytes, readBytes)
 	req.IsolationLevel = readCommitted
 	req.Rack = set.rackID
 	req.SessionEpoch = -1 // no session
@@ -227,7 +231,7 @@ func (f *fetcher) once(ctx context.Context, from int64, wait time.Duration) answ
 	t.Topic, t.TopicID = f.src.Stream, f.id
 	p := kmsg.NewFetchRequestTopicPartition()
 	p.Partition, p.FetchOffset, p.CurrentLeaderEpoch = f.src.Partition, from, f.epoch
-	p.PartitionMaxBytes = max(set.maxPartitionBytes, 4<<20)
+	p.PartitionMaxBytes = max(set.maxPartitionBytes, readBytes)
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 

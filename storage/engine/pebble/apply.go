@@ -52,7 +52,17 @@ func (e *Engine) Apply(batch []engine.Write, mark []byte) error {
 		}
 	}
 	if err := e.db.Apply(b, sync); err != nil {
+		e.rows.clear()
 		return e.fail("writing", err)
+	}
+	if e.rows != nil {
+		for i := range batch {
+			if w := &batch[i]; w.Value == nil {
+				e.rows.remove(w.Key)
+			} else {
+				e.rows.put(w.Key, w.Value)
+			}
+		}
 	}
 	if err := b.Close(); err != nil {
 		return e.fail("writing", err)

@@ -50,6 +50,7 @@ type Engine struct {
 
 	key   []byte
 	order order
+	rows  *rows // nil: none
 	// memtables is how many may wait to be flushed before Apply waits.
 	memtables int
 	files     int // so many files were made outside of the database
@@ -100,6 +101,7 @@ func openIn(o engine.Options, fsys vfs.FS) (e *Engine, err error) {
 		readOnly: o.ReadOnly,
 		wake:     make(chan struct{}, 1),
 		key:      []byte{userByte},
+		rows:     newRows(o.RowBytes),
 	}
 	e.fault.fence = func() { e.fs.fenced.Store(true) }
 	p.FS = e.fs
@@ -159,6 +161,9 @@ func (e *Engine) Get(dst []byte, key string) ([]byte, bool, error) {
 	if e.closed {
 		return dst, false, e.fail("reading", errClosed)
 	}
+	if v, ok := e.rows.get(key); ok {
+		return append(dst, v...), true, nil
+	}
 	e.key = append(e.key[:1], key...)
 	v, closer, err := e.db.Get(e.key)
 	if err != nil {
@@ -168,6 +173,7 @@ func (e *Engine) Get(dst []byte, key string) ([]byte, bool, error) {
 		return dst, false, e.fail("reading", err)
 	}
 	dst = append(dst, v...)
+	e.rows.put(key, v)
 	if err := closer.Close(); err != nil {
 		return dst, false, e.fail("reading", err)
 	}

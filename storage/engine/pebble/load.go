@@ -12,7 +12,7 @@ import (
 const (
 	// arenaBytes bounds what a load holds in memory of records that are not yet
 	// sorted; their index takes a third of that again at most.
-	arenaBytes = 24 << 20
+	arenaBytes = 16 << 20
 	// arenaRecords bounds their number.
 	arenaRecords = 512 << 10
 	// runsMerged is how many sorted runs are merged into a larger one at once. It
@@ -31,7 +31,7 @@ const (
 type load struct {
 	e     *Engine
 	dir   string
-	piece piece
+	piece *piece
 	runs  []run // in the order of their writes
 	bare  bool  // nothing is below: deletions need not be kept
 	err   error
@@ -55,7 +55,7 @@ func (e *Engine) startLoad(arena, records, fanIn int) (*load, error) {
 	if err := e.flush(); err != nil {
 		return nil, err
 	}
-	l := &load{e: e, dir: filepath.Join(e.dir, loadFolder), arena: arena, records: records, fanIn: fanIn}
+	l := &load{e: e, dir: filepath.Join(e.dir, loadFolder), piece: takePiece(arena), arena: arena, records: records, fanIn: fanIn}
 	it := e.Range("", "")
 	l.bare = !it.Next()
 	if err := it.Close(); err != nil {
@@ -68,6 +68,7 @@ func (e *Engine) startLoad(arena, records, fanIn int) (*load, error) {
 		return nil, e.fail("loading", err)
 	}
 	e.loading = true
+	e.rows.clear()
 	return l, nil
 }
 
@@ -152,7 +153,7 @@ func (l *load) Finish(mark []byte) error {
 	t := newTables(l.e, l.dir, !l.bare)
 	err = t.fill(m, mark)
 	err = errors.Join(err, m.close())
-	l.piece = piece{}
+	l.release()
 	paths, closeErr := t.close()
 	if err = errors.Join(err, closeErr); err != nil {
 		return l.fail(err)
@@ -179,12 +180,19 @@ func (l *load) Abort() error {
 		return nil
 	}
 	l.done = true
-	l.piece, l.runs = piece{}, nil
+	l.release()
+	l.runs = nil
 	l.e.loading = false
 	if err := l.e.fs.RemoveAll(l.dir); err != nil {
 		return l.e.fail("giving up loading", err)
 	}
 	return nil
+}
+
+// release gives up the memory of the piece, and with it what was not yet written.
+func (l *load) release() {
+	givePiece(l.piece)
+	l.piece = &piece{}
 }
 
 // fail keeps the first error, which all later calls return.

@@ -87,7 +87,7 @@ func configure(o engine.Options, log *slog.Logger) (*pebble.Options, error) {
 
 		MemTableStopWritesThreshold: unlimited,
 		L0StopWritesThreshold:       unlimited,
-		L0CompactionThreshold:       2,
+		L0CompactionThreshold:       4,
 		LBaseMaxBytes:               tableBytes,
 		MaxManifestFileSize:         1 << 20,
 		MaxOpenFiles:                openFiles,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 )
 
 // piece holds records in memory until they are sorted: one after the other, and
@@ -29,6 +30,26 @@ type piece struct {
 type sortRef struct {
 	head  uint64
 	start uint32
+}
+
+// pieces are those that no load needs now: the next load takes their memory, which
+// is large, instead of asking for more before the collector has found it.
+var pieces sync.Pool
+
+// takePiece gives an empty piece with room for so many bytes.
+func takePiece(bytes int) *piece {
+	if p, ok := pieces.Get().(*piece); ok && cap(p.bytes) >= bytes {
+		return p
+	}
+	return &piece{bytes: make([]byte, 0, bytes)}
+}
+
+// givePiece keeps a piece for the next load.
+func givePiece(p *piece) {
+	if cap(p.bytes) > 0 {
+		p.reset()
+		pieces.Put(p)
+	}
 }
 
 // recordOverhead is what the lengths of a record take at most.
