@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,6 +48,24 @@ func (j *job) restores(application string) map[string]restored {
 		}
 	}
 	return got
+}
+
+// killByID kills the process of one container of the job, and waits as killContainer does.
+func (j *job) killByID(application, container string) {
+	j.t.Helper()
+	execution := ""
+	for _, c := range j.awaitRunning(application).ContainerList {
+		if c.ID == container {
+			execution = c.ExecutionID
+		}
+	}
+	found := j.g.Processes(j.t, "run-container", application)
+	slices.SortFunc(found, func(a, b grid.Process) int { return a.PID - b.PID }) // as killContainer counts
+	i := slices.IndexFunc(found, func(p grid.Process) bool { return p.Container == execution })
+	if i < 0 {
+		j.t.Fatalf("no process of container %s (%s): %v", container, execution, found)
+	}
+	killContainer(j.t, j.g, j, application, i)
 }
 
 // ownUsers gives each user to one partition, as examples/groupby's first job does.
@@ -151,9 +170,9 @@ func TestStateOnDiskSurvivesKills(t *testing.T) {
 		n := live.count()
 		grid.Eventually(t, soon, "more input", func() (bool, string) { return live.count() > n+1000, fmt.Sprint(live.count()) })
 	}
-	for range 2 {
+	for _, c := range []string{"0", "1"} {
 		more()
-		killContainer(t, g, b.count, id, 0) // the oldest process
+		b.count.killByID(id, c)
 		b.count.awaitHosts(id, home)
 	}
 	now := g.EndOffsets(t, b.counts)
@@ -174,8 +193,8 @@ func TestStateOnDiskSurvivesKills(t *testing.T) {
 	if err := os.RemoveAll(state); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		killContainer(t, g, b.count, id, 0)
+	for _, c := range []string{"0", "1"} {
+		b.count.killByID(id, c)
 	}
 	lost := b.count.restores(id)
 	for p := range int32(4) {
