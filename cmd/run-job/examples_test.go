@@ -145,6 +145,9 @@ func TestStatefulExamples(t *testing.T) {
 		{"topn", "category", "kafka.TopProducts", []string{"topn.properties"}, "top-products-1", "sales"},
 	} {
 		t.Run(e.name, func(t *testing.T) {
+			if testing.Short() && e.name != "topn" {
+				t.Skip("takes some seconds")
+			}
 			t.Parallel()
 			dir := inFolder(t, e.name)
 			file := e.files[len(e.files)-1]
