@@ -3,6 +3,7 @@ package tfile
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/zlib"
 	"encoding/binary"
 	"errors"
@@ -95,9 +96,21 @@ func (f *File) open(compression string, b block) (io.Reader, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: block at %d: %w", ErrFormat, b.offset, err)
 		}
-		return r, nil
+		return inflated{r}, nil
 	}
 	return nil, fmt.Errorf("%w: compression %q is not known here, only none and gz", ErrFormat, compression)
+}
+
+// inflated says of damaged compression that the file is damaged.
+type inflated struct{ io.Reader }
+
+func (r inflated) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	var corrupt flate.CorruptInputError
+	if errors.As(err, &corrupt) || errors.Is(err, zlib.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	return n, err
 }
 
 // Records calls visit for each record, in order. The value need not be read to
