@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -8,12 +9,14 @@ import (
 
 	"heddle/coordinator"
 	"heddle/job"
+	_ "heddle/storage/engine/pebble" // state restore writes with it
 )
 
 // stateFlags are those of the commands that ask a running job.
 type stateFlags struct {
 	flags
 	application     string
+	dir             string
 	live, committed bool
 	asJSON          bool
 	query           job.StateQuery
@@ -22,6 +25,7 @@ type stateFlags struct {
 func (f *stateFlags) add(c *cobra.Command) {
 	f.flags.add(c)
 	c.Flags().StringVar(&f.application, "application", "", "the application on YARN, instead of the job's --config-path")
+	c.Flags().StringVar(&f.dir, "dir", "", "what state restore left in this folder, instead of a running job")
 	c.Flags().StringVar(&f.query.Task, "task", "", "only this task, by its name")
 	c.Flags().BoolVar(&f.live, "live", false, "what the tasks see now, with what is not committed yet")
 	c.Flags().BoolVar(&f.committed, "committed", false, "as of each task's last commit (the default)")
@@ -52,6 +56,26 @@ func (f *stateFlags) readRange(c *cobra.Command) error {
 	return nil
 }
 
+// asked is what is asked: a running job, or a folder.
+type asked interface {
+	Entries(ctx context.Context, q job.StateQuery, each func(coordinator.StatePage) error) (int64, error)
+	Count(ctx context.Context, q job.StateQuery, soFar func(int64)) (job.StateCount, error)
+}
+
+// source finds what is asked.
+func (f *stateFlags) source(c *cobra.Command) (asked, error) {
+	if f.dir == "" {
+		return f.running(c)
+	}
+	if f.application != "" || len(f.paths) > 0 || len(f.overrides) > 0 {
+		return nil, job.Usage("--dir needs no job: leave out --config-path, --config and --application")
+	}
+	if f.live || f.committed {
+		return nil, job.Usage("--live and --committed are for a running job, not for the folder of --dir")
+	}
+	return job.OpenFolder(f.dir, f.query.Store)
+}
+
 // running finds the job.
 func (f *stateFlags) running(c *cobra.Command) (*job.Running, error) {
 	if f.live && f.committed {
@@ -70,7 +94,7 @@ func (f *stateFlags) running(c *cobra.Command) (*job.Running, error) {
 		return cl.RunningJob(c.Context(), job.Which{Application: f.application})
 	}
 	if len(f.paths) == 0 && len(f.overrides) == 0 {
-		return nil, job.Usage("%s: give the job's --config-path, or --application with its id on YARN", c.Name())
+		return nil, job.Usage("%s: give the job's --config-path, or --application with its id on YARN, or --dir with the folder of a restored store", c.Name())
 	}
 	_, j, err := which(c, &f.flags, nil)
 	if err != nil {
@@ -95,9 +119,11 @@ func newState() *cobra.Command {
 		Short: "Read the stores of a running job, or rebuild one from its changelog",
 		Long:  stateHelp,
 		Example: `  bin/run-job.sh state list --config-path=job.properties
-  bin/run-job.sh state get counts alice --config-path=job.properties`,
+  bin/run-job.sh state get counts alice --config-path=job.properties
+  bin/run-job.sh state restore counts --all --dir=/tmp/counts --config-path=job.properties
+  bin/run-job.sh state range counts --dir=/tmp/counts --limit=10`,
 	}
-	c.AddCommand(newStateList(), newStateGet(), newStateRange(), newStateCount(), newStateDump())
+	c.AddCommand(newStateList(), newStateGet(), newStateRange(), newStateCount(), newStateDump(), newStateRestore())
 	return c
 }
 
@@ -132,7 +158,7 @@ func newStateList() *cobra.Command {
 
 // show prints what a query gives.
 func (f *stateFlags) show(c *cobra.Command) (n int64, err error) {
-	r, err := f.running(c)
+	r, err := f.source(c)
 	if err != nil {
 		return 0, err
 	}
@@ -206,7 +232,7 @@ func newStateCount() *cobra.Command {
 			if err := f.readRange(c); err != nil {
 				return err
 			}
-			r, err := f.running(c)
+			r, err := f.source(c)
 			if err != nil {
 				return err
 			}
@@ -236,7 +262,7 @@ func newStateDump() *cobra.Command {
 		Args: exactly(1, "one store"),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.query.Store = args[0]
-			r, err := f.running(c)
+			r, err := f.source(c)
 			if err != nil {
 				return err
 			}
@@ -272,4 +298,63 @@ func dumpTo(path, store string, dump func(p *job.EntryPrinter, moving func(int64
 		say.Step("%d entries of %s to %s", n, store, path)
 	}
 	return err
+}
+
+func newStateRestore() *cobra.Command {
+	var f flags
+	var r job.Rebuild
+	var all, asJSON bool
+	var to string
+	c := &cobra.Command{
+		Use:   "restore STORE",
+		Short: "Rebuild a store from its changelog into a folder, to look at it",
+		Long: `Rebuild a store from its changelog into a new folder, to look at it. The job may run or
+not, and nothing of it is changed: neither its topics nor its local state.
+
+The state is that of each task's last checkpoint, or with --to=end what the changelog holds
+to its end, also what no checkpoint knows of. get, range, count and dump read the folder with
+--dir, without a job.`,
+		Example: `  bin/run-job.sh state restore counts --all --dir=/tmp/counts --config-path=job.properties
+  bin/run-job.sh state restore counts --task="Partition 3" --to=end --dir=/tmp/counts3 --json --config-path=job.properties
+  bin/run-job.sh state get counts alice --dir=/tmp/counts`,
+		Args: exactly(1, "one store"),
+		RunE: func(c *cobra.Command, args []string) error {
+			r.Store = args[0]
+			switch {
+			case r.Dir == "":
+				return job.Usage("restore: --dir is missing; name a new folder")
+			case all == (r.Task != ""):
+				return job.Usage("restore: give --task=NAME or --all")
+			case to != job.ToCheckpoint && to != job.ToEnd:
+				return job.Usage("--to=%s: expected %s or %s", to, job.ToCheckpoint, job.ToEnd)
+			}
+			r.ToEnd = to == job.ToEnd
+			j, _, err := f.load(c, asJSON)
+			if err != nil {
+				return err
+			}
+			var done []job.RebuiltTask
+			if err := j.RebuildStore(c.Context(), r, func(t job.RebuiltTask) error {
+				done = append(done, t)
+				if asJSON {
+					return job.PrintJSON(os.Stdout, t)
+				}
+				return nil
+			}); err != nil || asJSON {
+				return err
+			}
+			if err := job.PrintRebuilt(os.Stdout, done); err != nil {
+				return err
+			}
+			fmt.Fprintf(stderr, "read it with: run-job state range %s --dir=%s\n", r.Store, r.Dir)
+			return nil
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&r.Task, "task", "", "only this task, by its name")
+	c.Flags().BoolVar(&all, "all", false, "all tasks")
+	c.Flags().StringVar(&r.Dir, "dir", "", "the folder to write to: new or empty")
+	c.Flags().StringVar(&to, "to", job.ToCheckpoint, "checkpoint: the state as of each task's last checkpoint; end: the changelog's end")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, one for each task")
+	return c
 }
