@@ -57,7 +57,12 @@ type StoreStatus struct {
 	Changelog string `json:"changelog,omitzero"`
 	KeySerde  string `json:"keySerde"`
 	MsgSerde  string `json:"msgSerde"`
-	// Entries and Bytes are sums over the tasks that tell them; -1: none does.
+	// SideInputs are the streams, "system.stream", that fill the store instead of
+	// a task; with Shared the tasks of a container have one copy.
+	SideInputs []string `json:"sideInputs,omitzero"`
+	Shared     bool     `json:"shared,omitzero"`
+	// Entries and Bytes are sums over the tasks that tell them, of a shared store
+	// those of one copy; -1: no task tells.
 	Entries int64       `json:"entries"`
 	Bytes   int64       `json:"bytes"`
 	Tasks   []StoreTask `json:"tasks"`
@@ -108,6 +113,7 @@ type states struct {
 	on     bool
 	stores []config.StoreConfig
 	keys   map[string]task.Serde
+	shared map[string]bool
 	// problem is why the stores are not known.
 	problem error
 	tasks   []taskPlace // by name
@@ -121,11 +127,12 @@ type states struct {
 type taskPlace struct{ name, container string }
 
 func newStates(c config.Config, m jobmodel.JobModel) *states {
-	st := &states{on: config.HeddleStateQueries.Of(c), keys: map[string]task.Serde{}, busy: make(chan struct{}, maxStateRequests)}
+	st := &states{on: config.HeddleStateQueries.Of(c), keys: map[string]task.Serde{}, shared: map[string]bool{}, busy: make(chan struct{}, maxStateRequests)}
 	if st.stores, st.problem = config.Stores(c); st.problem != nil {
 		return st
 	}
 	for _, s := range st.stores {
+		st.shared[s.Name] = s.Shared
 		if st.keys[s.Name], st.problem = keySerde(c, s); st.problem != nil {
 			return st
 		}
@@ -426,10 +433,29 @@ func (s *Server) State(ctx context.Context, store string, q url.Values) (StatePa
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, stateWithin, errNoAnswer)
 	defer cancel()
+	if s.states.shared[store] && !r.named {
+		r.tasks, r.named = s.oneOf(r), true
+	}
 	if r.op == OpGet {
 		return s.stateOfKey(ctx, r)
 	}
 	return s.stateOfRange(ctx, r)
+}
+
+// oneOf chooses the task that is asked for a shared store, of which all have the
+// same: the one that the cursor names, else the first that can be asked.
+func (s *Server) oneOf(r stateRequest) []int {
+	for n, i := range r.tasks {
+		if r.cursor.Task == s.states.tasks[i].name {
+			return r.tasks[n : n+1]
+		}
+	}
+	for n, i := range r.tasks {
+		if _, err := s.running(s.states.tasks[i]); err == nil {
+			return r.tasks[n : n+1]
+		}
+	}
+	return r.tasks[:min(1, len(r.tasks))]
 }
 
 // stateOfKey asks first the tasks that are likely to have the key, then, if they
@@ -637,9 +663,17 @@ func (s *Server) Stores() ([]StoreStatus, error) {
 		if c.Logged() {
 			st.Changelog = c.Changelog.System + "." + c.Changelog.Stream
 		}
+		st.Shared = c.Shared
+		for _, in := range c.SideInputs {
+			st.SideInputs = append(st.SideInputs, in.String())
+		}
 		for _, place := range s.states.tasks {
 			st.Tasks = append(st.Tasks, storeTask(c.Name, place, tasks[place.name]))
 			t := st.Tasks[len(st.Tasks)-1]
+			if c.Shared {
+				st.Entries, st.Bytes = max(st.Entries, t.Entries), max(st.Bytes, t.Bytes)
+				continue
+			}
 			st.Entries, st.Bytes = sum(st.Entries, t.Entries), sum(st.Bytes, t.Bytes)
 		}
 		out = append(out, st)

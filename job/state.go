@@ -227,7 +227,7 @@ func (c StateCount) Print(w io.Writer) error {
 // PrintStores writes a table of stores.
 func PrintStores(w io.Writer, all []coordinator.StoreStatus) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "STORE\tENGINE\tKEYS\tVALUES\tCHANGELOG\tTASKS\tENTRIES\tSIZE\tRESTORED")
+	fmt.Fprintln(t, "STORE\tENGINE\tKEYS\tVALUES\tFROM\tTASKS\tENTRIES\tSIZE\tRESTORED")
 	dash := func(s string) string {
 		if s == "" {
 			return "-"
@@ -242,6 +242,10 @@ func PrintStores(w io.Writer, all []coordinator.StoreStatus) error {
 		if s.Bytes >= 0 {
 			size = Bytes(s.Bytes)
 		}
+		from := s.Changelog
+		if len(s.SideInputs) > 0 {
+			from = strings.Join(s.SideInputs, ",")
+		}
 		var done, total int64
 		for _, task := range s.Tasks {
 			done, total = done+task.RestoreDone, total+task.RestoreTotal
@@ -250,7 +254,7 @@ func PrintStores(w io.Writer, all []coordinator.StoreStatus) error {
 		if total > 0 {
 			restored = fmt.Sprintf("%d of %d", done, total)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", s.Name, s.Engine, dash(s.KeySerde), dash(s.MsgSerde), dash(s.Changelog), len(s.Tasks), entries, size, restored)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", s.Name, s.Engine, dash(s.KeySerde), dash(s.MsgSerde), dash(from), len(s.Tasks), entries, size, restored)
 	}
 	return t.Flush()
 }
