@@ -67,9 +67,7 @@ func (t *Table[K, V]) try(ctx context.Context, n int, call func() error) error {
 			t.counts.failures.Add(1)
 			return err
 		}
-		t.counts.calls.Add(1)
-		t.counts.keys.Add(int64(n))
-		err := call()
+		err := t.once(ctx, n, call)
 		if err == nil {
 			return nil
 		}
@@ -91,6 +89,21 @@ func (t *Table[K, V]) try(ctx context.Context, n int, call func() error) error {
 			return fmt.Errorf("%w, while waiting after: %w", ctx.Err(), err)
 		}
 	}
+}
+
+// once makes a call, when it is its turn and if anybody still waits for it.
+func (t *Table[K, V]) once(ctx context.Context, n int, call func() error) error {
+	select {
+	case t.slots <- struct{}{}:
+		defer func() { <-t.slots }()
+	case <-ctx.Done():
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t.counts.calls.Add(1)
+	t.counts.keys.Add(int64(n))
+	return call()
 }
 
 // admit waits until n keys may go, a burst of them at a time.

@@ -4,19 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 )
 
-// Read asks the store for some keys, all different. A key that the store does
+// Read asks the store for some keys, all different. The slice is its own. A key that the store does
 // not have is left out of the result, which is no error. It may be called from
 // several goroutines.
 type Read[K comparable, V any] func(ctx context.Context, keys []K) (map[K]V, error)
 
-// Write makes some changes in the store, all of different keys. It may be
-// called from several goroutines.
+// Write makes some changes in the store, all of different keys. The slice is its
+// own. It may be called from several goroutines.
 type Write[K comparable, V any] func(ctx context.Context, changes []Change[K, V]) error
 
 // Change sets a key, or deletes it.
@@ -39,6 +41,8 @@ type Options struct {
 	Burst int
 	// BatchSize is the most keys of one call (Samza: withBatchProvider); 0: 100.
 	BatchSize int
+	// Calls is how many calls of Read and Write may be under way at once; 0: 16.
+	Calls int
 	// BatchWait is how long a key waits for others; 0: it waits only while
 	// another call is under way.
 	BatchWait time.Duration
@@ -71,6 +75,7 @@ type Table[K comparable, V any] struct {
 	read    Read[K, V]
 	write   Write[K, V]
 	limiter *rate.Limiter
+	slots   chan struct{} // one for each call under way
 	cache   *lru.Cache[K, found[V]] // nil: none
 	batcher batcher[K, V]
 	counts  counters
@@ -83,7 +88,10 @@ type found[V any] struct {
 	until time.Time // zero: for good
 }
 
-const defaultBatchSize = 100
+const (
+	defaultBatchSize = 100
+	defaultCalls     = 16
+)
 
 // New makes a table. write may be nil: it can only be read then. The error
 // names an option that makes no sense.
@@ -94,8 +102,11 @@ func New[K comparable, V any](read Read[K, V], write Write[K, V], o Options) (*T
 	if o.BatchSize == 0 {
 		o.BatchSize = defaultBatchSize
 	}
+	if o.Calls == 0 {
+		o.Calls = defaultCalls
+	}
 	o.Retry = o.Retry.withDefaults()
-	t := &Table[K, V]{o: o, read: read, write: write}
+	t := &Table[K, V]{o: o, read: read, write: write, slots: make(chan struct{}, o.Calls)}
 	if o.KeysPerSecond > 0 {
 		burst := o.Burst
 		if burst == 0 {
@@ -117,16 +128,21 @@ func (o Options) check(noRead bool) error {
 	switch {
 	case noRead:
 		return errors.New("it has no Read function")
-	case o.KeysPerSecond < 0 || o.BatchSize < 0 || o.Burst < 0 || o.CacheEntries < 0:
-		return errors.New("KeysPerSecond, BatchSize, Burst and CacheEntries must not be negative")
+	case o.KeysPerSecond < 0 || o.BatchSize < 0 || o.Burst < 0 || o.CacheEntries < 0 || o.Calls < 0 || math.IsNaN(o.KeysPerSecond):
+		return errors.New("KeysPerSecond, BatchSize, Burst, Calls and CacheEntries must not be negative")
 	case o.BatchWait < 0 || o.CacheTTL < 0:
 		return errors.New("BatchWait and CacheTTL must not be negative")
 	}
 	return o.Retry.check()
 }
 
-// Get gives the value of a key; ok is false if the store does not have it.
+// Get gives the value of a key; ok is false if the store does not have it. What
+// the cache holds is given to all who ask: a value that is a pointer, a slice or
+// a map must not be changed.
 func (t *Table[K, V]) Get(ctx context.Context, key K) (value V, ok bool, err error) {
+	if f, hit := t.cached(key); hit {
+		return f.value, f.ok, nil
+	}
 	values, err := t.GetAll(ctx, key)
 	if err != nil {
 		return value, false, err
@@ -135,6 +151,21 @@ func (t *Table[K, V]) Get(ctx context.Context, key K) (value V, ok bool, err err
 	return value, ok, nil
 }
 
+// cached gives what the cache knows of a key.
+func (t *Table[K, V]) cached(key K) (f found[V], hit bool) {
+	if t.cache == nil {
+		return f, false
+	}
+	f, hit = t.cache.Get(key)
+	if hit = hit && (f.until.IsZero() || time.Now().Before(f.until)); hit {
+		t.counts.hits.Add(1)
+	}
+	return f, hit
+}
+
+// errNaN refuses keys that no map finds again, such as a NaN.
+var errNaN = errors.New("a key is not equal to itself")
+
 // GetAll gives the values of several keys at once; what the store does not
 // have is left out.
 func (t *Table[K, V]) GetAll(ctx context.Context, keys ...K) (map[K]V, error) {
@@ -142,18 +173,18 @@ func (t *Table[K, V]) GetAll(ctx context.Context, keys ...K) (map[K]V, error) {
 	asked := make([]K, 0, len(keys))
 	seen := make(map[K]struct{}, len(keys))
 	for _, k := range keys {
+		if k != k { //nolint:staticcheck // a NaN
+			return nil, fmt.Errorf("table %q: read %s: %w", t.o.Name, some([]K{k}), errNaN)
+		}
 		if _, twice := seen[k]; twice {
 			continue
 		}
 		seen[k] = struct{}{}
-		if t.cache != nil {
-			if f, ok := t.cache.Get(k); ok && (f.until.IsZero() || time.Now().Before(f.until)) {
-				t.counts.hits.Add(1)
-				if f.ok {
-					values[k] = f.value
-				}
-				continue
+		if f, hit := t.cached(k); hit {
+			if f.ok {
+				values[k] = f.value
 			}
+			continue
 		}
 		t.counts.misses.Add(1)
 		asked = append(asked, k)
@@ -172,7 +203,8 @@ func (t *Table[K, V]) GetAll(ctx context.Context, keys ...K) (map[K]V, error) {
 // readAll is one call for a batch, with what belongs around it.
 func (t *Table[K, V]) readAll(ctx context.Context, keys []K) (values map[K]V, err error) {
 	err = t.try(ctx, len(keys), func() (err error) {
-		values, err = t.read(ctx, keys)
+		// The batch's keys stay as they are, whatever Read does to its own.
+		values, err = t.read(ctx, slices.Clone(keys))
 		return err
 	})
 	return values, err
@@ -216,6 +248,11 @@ func (t *Table[K, V]) Apply(ctx context.Context, changes []Change[K, V]) error {
 	if t.write == nil {
 		return fmt.Errorf("table %q: write: %w", t.o.Name, ErrReadOnly)
 	}
+	for _, c := range changes {
+		if c.Key != c.Key { //nolint:staticcheck // a NaN
+			return fmt.Errorf("table %q: write %s: %w", t.o.Name, some([]K{c.Key}), errNaN)
+		}
+	}
 	changes = lastOfEach(changes)
 	for len(changes) > 0 {
 		n := min(len(changes), t.o.BatchSize)
@@ -224,7 +261,7 @@ func (t *Table[K, V]) Apply(ctx context.Context, changes []Change[K, V]) error {
 		for _, c := range part {
 			t.batcher.beginWrite(c.Key, t.forget)
 		}
-		err := t.try(ctx, n, func() error { return t.write(ctx, part) })
+		err := t.try(ctx, n, func() error { return t.write(ctx, slices.Clone(part)) })
 		for _, c := range part {
 			t.batcher.endWrite(c, err == nil, t.forget)
 		}
