@@ -190,7 +190,7 @@ func TestTexts(t *testing.T) {
 		rate(0): "0/s", rate(3.14159): "3.1/s", rate(12345.6): "12,345/s",
 		ago(5000, 0): "", ago(5000, 4000): "1s", ago(4000, 5000): "0s", ago(3_600_000*50, 1): "2d 1h", ago(3_700_000, 1): "1h 1m",
 		percent(1, 0): "", percent(1, 3): "33 %", percent(5, 3): "100 %",
-		byteSize(0): "", byteSize(1 << 20): "1.0 MiB", lagText(-1): "?", offsetText(-1): "?", offsetText(1234): "1234",
+		byteSize(0): "", byteSize(1 << 20): "1.0 MiB", byteSize(900): "900 B", byteSize(16896): "16.5 KiB", byteSize(3 << 30): "3.0 GiB", lagText(-1): "?", offsetText(-1): "?", offsetText(1234): "1234",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -112,7 +112,15 @@ func byteSize(n int64) string {
 	if n <= 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	case n < 1<<30:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 }
 
 // ago says how long before now a time was.
