@@ -75,7 +75,7 @@ type Table[K comparable, V any] struct {
 	read    Read[K, V]
 	write   Write[K, V]
 	limiter *rate.Limiter
-	slots   chan struct{} // one for each call under way
+	slots   chan struct{}           // one for each call under way
 	cache   *lru.Cache[K, found[V]] // nil: none
 	batcher batcher[K, V]
 	counts  counters
