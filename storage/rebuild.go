@@ -104,7 +104,11 @@ func (r Rebuild) run(ctx context.Context, sys system.System, progress func(Progr
 			}
 			p.Records++
 			p.Bytes += int64(len(m.KeyBytes) + len(m.ValueBytes))
-			if err := load.Add(m.KeyBytes, m.ValueBytes); err != nil {
+			value := m.ValueBytes
+			if r.Spec.TTL > 0 && !time.UnixMilli(m.Timestamp).Add(r.Spec.TTL).After(began) {
+				value = nil // it has ended
+			}
+			if err := load.Add(m.KeyBytes, value); err != nil {
 				return err
 			}
 		}

@@ -72,10 +72,15 @@ func TestRebuildStopsAtTheCheckpointAndWritesNothingBack(t *testing.T) {
 		to      int64
 		warning string
 	}{
-		"checkpoint":     {func(*storage.Rebuild) {}, "map[a:2 c:1 d:1]", 6, ""},
-		"end":            {func(r *storage.Rebuild) { r.ToEnd = true }, "map[a:9 d:1 e:9]", 9, ""},
-		"empty state":    {func(r *storage.Rebuild) { r.Target.Offset = "" }, "map[]", 0, ""},
-		"no checkpoint":  {func(r *storage.Rebuild) { r.Target = nil }, "map[a:9 d:1 e:9]", 9, "no checkpoint knows"},
+		"checkpoint":    {func(*storage.Rebuild) {}, "map[a:2 c:1 d:1]", 6, ""},
+		"end":           {func(r *storage.Rebuild) { r.ToEnd = true }, "map[a:9 d:1 e:9]", 9, ""},
+		"empty state":   {func(r *storage.Rebuild) { r.Target.Offset = "" }, "map[]", 0, ""},
+		"no checkpoint": {func(r *storage.Rebuild) { r.Target = nil }, "map[a:9 d:1 e:9]", 9, "no checkpoint knows"},
+		"ended entries": {func(r *storage.Rebuild) {
+			r.Spec.TTL = time.Nanosecond
+			r.Now = func() time.Time { return time.Now().Add(time.Hour) }
+			r.Target.Committed = r.Now()
+		}, "map[]", 6, ""},
 		"another's":      {func(r *storage.Rebuild) { r.Partition = 0; r.Target = nil }, "map[]", 0, ""},
 		"old checkpoint": {func(r *storage.Rebuild) { r.Target.Committed = at.Add(-time.Hour * 24) }, "map[a:9 d:1 e:9]", 9, "compacted away"},
 	} {
