@@ -93,8 +93,7 @@ func TestKilledContainersLoseNothing(t *testing.T) {
 	live := produceLive(t, g, distinctClick(l.in, 4), 40, 20*time.Millisecond)
 	id := l.submit()
 	for i := range kills {
-		before := live.count()
-		grid.Eventually(t, soon, "more input", func() (bool, string) { return live.count() > before+1000, fmt.Sprint(live.count()) })
+		live.awaitMore(1000)
 		killContainer(t, g, l.job, id, i)
 	}
 	sent := live.finish()
@@ -116,8 +115,7 @@ func TestKilledContainersKeepTheTotalsExact(t *testing.T) {
 	first := b.repartition.submit()
 	second := b.count.submit()
 	for i := range kills {
-		before := live.count()
-		grid.Eventually(t, soon, "more input", func() (bool, string) { return live.count() > before+1000, fmt.Sprint(live.count()) })
+		live.awaitMore(1000)
 		killContainer(t, g, b.count, second, i)
 		if i == 1 {
 			killContainer(t, g, b.repartition, first, 0)

@@ -186,9 +186,15 @@ func (j *job) start(args ...string) *process {
 // submit submits the job to YARN and returns its application id once all its containers run.
 func (j *job) submit(args ...string) string {
 	j.t.Helper()
-	r := j.run(0, args...)
+	return j.submitted(j.start(args...))
+}
+
+// submitted waits for a submit that was started and returns the application id.
+func (j *job) submitted(p *process) string {
+	j.t.Helper()
+	r := p.wait(commandLimit)
 	id := strings.TrimSpace(r.stdout)
-	if !strings.HasPrefix(id, "application_") || strings.Contains(id, "\n") {
+	if r.code != 0 || !strings.HasPrefix(id, "application_") || strings.Contains(id, "\n") {
 		j.t.Fatalf("the submit's stdout is no application id alone: %s", r)
 	}
 	return id

@@ -295,6 +295,13 @@ func (d *distinct) count() int {
 	return len(d.sent)
 }
 
+// awaitMore waits until more than n further messages were acknowledged.
+func (d *distinct) awaitMore(n int) {
+	d.t.Helper()
+	before := d.count()
+	grid.Eventually(d.t, soon, "more input", func() (bool, string) { return d.count() > before+n, fmt.Sprint(d.count()) })
+}
+
 // finish ends the input and gives all of it, with the offsets that Kafka gave.
 func (d *distinct) finish() []*kgo.Record {
 	close(d.stop)

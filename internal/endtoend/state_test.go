@@ -165,13 +165,8 @@ func TestStateOnDiskSurvivesKills(t *testing.T) {
 		}
 	}
 	home := b.count.hosts(id)
-	more := func() {
-		t.Helper()
-		n := live.count()
-		grid.Eventually(t, soon, "more input", func() (bool, string) { return live.count() > n+1000, fmt.Sprint(live.count()) })
-	}
 	for _, c := range []string{"0", "1"} {
-		more()
+		live.awaitMore(1000)
 		b.count.killByID(id, c)
 		b.count.awaitHosts(id, home)
 	}
@@ -189,7 +184,7 @@ func TestStateOnDiskSurvivesKills(t *testing.T) {
 	}
 
 	// Both lose their disk.
-	more()
+	live.awaitMore(1000)
 	if err := os.RemoveAll(state); err != nil {
 		t.Fatal(err)
 	}
