@@ -8,8 +8,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"heddle/config"
 	"heddle/system"
 	"heddle/system/kafka"
+	"heddle/system/systemtest"
 )
 
 // The stream over the Kafka protocol: submit, start, restart.
@@ -70,5 +72,59 @@ func TestStreamOnKafka(t *testing.T) {
 	prev, err := snap.Previous()
 	if err != nil || len(prev.Changelog) != 2000 || len(prev.Containers) != 2000 || len(prev.Inputs) != 2000 {
 		t.Errorf("%d changelogs, %d tasks, %d inputs, %v", len(prev.Changelog), len(prev.Containers), len(prev.Inputs), err)
+	}
+}
+
+// The stream ends where its end is, and not at its last message: markers, what
+// was aborted and what compaction took lie behind it.
+func TestStreamEndsBehindTheLastMessage(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	c := jobCfg("systems.kafka.producer.bootstrap.servers", strings.Join(cluster.ListenAddrs(), ","))
+	sys, err := kafka.New("kafka", c, kafka.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sys.Close() })
+	for _, tail := range systemtest.Tails(t, sys, cluster.Compact) {
+		t.Run(tail.Name, func(t *testing.T) {
+			open := func() *Stream {
+				t.Helper()
+				s, err := OpenStream(t.Context(), sys, tail.Name, "1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = s.Close() })
+				return s
+			}
+			s := open()
+			if _, _, err := s.Ensure(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Write(t.Context(), SetConfig("a", "1", SourceWriter)); err != nil {
+				t.Fatal(err)
+			}
+			m := SetConfig("b", "2", SourceWriter)
+			tail.Append(system.Record{Stream: s.Topic(), At: 1, Key: EncodeKey(m.Type, m.Key), Value: EncodeValue(m, s.by, 0)})
+			holds := func(s *Stream, want config.Config) {
+				t.Helper()
+				for range 2 { // the second time there is nothing more
+					snap, err := s.Read(t.Context())
+					if err != nil || !snap.Config().Equal(want) {
+						t.Fatalf("%v, %v; want %v", snap, err, want)
+					}
+				}
+			}
+			holds(s, cfg("a", "1", "b", "2"))
+			holds(open(), cfg("a", "1", "b", "2"))
+			if err := s.Write(t.Context(), SetConfig("a", "3", SourceWriter)); err != nil {
+				t.Fatal(err)
+			}
+			holds(s, cfg("a", "3", "b", "2"))
+			holds(open(), cfg("a", "3", "b", "2"))
+		})
 	}
 }

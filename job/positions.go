@@ -29,9 +29,14 @@ type Position struct {
 	// Offset is that of the last processed message, as the checkpoint has it; nil
 	// if there is none.
 	Offset *string `json:"offset"`
-	// End is the offset that the partition's next message gets, Lag how many
-	// messages lie before it; nil if the partition could not be asked.
+	// End is the offset that the partition's next message gets; nil if the
+	// partition could not be asked.
 	End *int64 `json:"end"`
+	// Lag is how many offsets the task has still to process, up to the end as the
+	// system's consumers see it: 0 when no message is left that they can be given,
+	// whatever lies behind the last one. Between messages it counts also what is
+	// none, transactions' markers and what was aborted or compacted. Nil without
+	// an Offset or an End.
 	Lag *int64 `json:"lag"`
 }
 
@@ -69,10 +74,15 @@ type positions struct {
 	ends    map[system.StreamID][]system.Ends
 	// side are the streams that fill stores: no checkpoint holds them.
 	side []config.SystemStream
+	// uncommitted are the systems whose consumers are given everything at once.
+	uncommitted map[string]bool
 }
 
 func (j *Job) positions(ctx context.Context) (*positions, error) {
-	p := &positions{ends: map[system.StreamID][]system.Ends{}}
+	p := &positions{ends: map[system.StreamID][]system.Ends{}, uncommitted: map[string]bool{}}
+	for _, name := range config.Systems(j.Config) {
+		p.uncommitted[name] = !config.ReadsCommitted(j.Config, name)
+	}
 	var err error
 	if p.systems, err = j.Systems(); err != nil {
 		return nil, err
@@ -144,8 +154,9 @@ func naturally(a, b string) int {
 	return cmp.Or(strings.Compare(x, y), m-n)
 }
 
-func (p *positions) list() []Position {
+func (p *positions) list(ctx context.Context) ([]Position, error) {
 	out := []Position{}
+	var gaps []*gap
 	for _, t := range p.tasks() {
 		for _, in := range t.Inputs {
 			at := system.Partition{System: in.System, Stream: in.Stream, Partition: in.Partition}
@@ -154,19 +165,18 @@ func (p *positions) list() []Position {
 				pos.Offset = &o
 			}
 			if e := p.ends[at.StreamID()]; int(in.Partition) < len(e) {
-				end := e[in.Partition].Next
-				pos.End = &end
+				pos.End = &e[in.Partition].Next
 				if pos.Offset != nil {
 					if n, err := strconv.ParseInt(*pos.Offset, 10, 64); err == nil {
-						lag := max(end-max(n+1, e[in.Partition].Oldest), 0)
-						pos.Lag = &lag
+						g := gapAfter(n, at, e[in.Partition], p.uncommitted[in.System])
+						gaps, pos.Lag = append(gaps, g), &g.lag
 					}
 				}
 			}
 			out = append(out, pos)
 		}
 	}
-	return out
+	return out, look(ctx, p.systems, gaps)
 }
 
 // Positions gives the checkpoints of the job's tasks; it changes nothing.
@@ -176,7 +186,7 @@ func (j *Job) Positions(ctx context.Context) ([]Position, error) {
 		return nil, err
 	}
 	defer p.systems.Close()
-	return p.list(), nil
+	return p.list(ctx)
 }
 
 // PrintPositions writes a table.
@@ -234,7 +244,10 @@ func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
 			p.last[name] = changed[name]
 		}
 	}
-	return p.list(), errors.Join(err, log.Close())
+	if err := errors.Join(err, log.Close()); err != nil {
+		return nil, err
+	}
+	return p.list(ctx)
 }
 
 // notRunning refuses to change the checkpoints under a job that runs on YARN:

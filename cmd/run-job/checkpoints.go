@@ -33,7 +33,7 @@ func newCheckpointShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show",
 		Short: "Show each task's checkpoint, the ends of its inputs and the lag between",
-		Long:  "Show each task's checkpoint (the offset of the last processed message), the ends of its\ninputs and how many messages lie between. Nothing is changed.",
+		Long:  "Show each task's checkpoint (the offset of the last processed message), the ends of its\ninputs and the lag: how many offsets lie between, 0 when no message is left to be read.\nBetween messages it counts also transactions' markers and what was aborted or compacted.\nNothing is changed.",
 		Example: `  bin/run-job.sh checkpoint show --config-path=job.properties
   bin/run-job.sh checkpoint show --config-path=job.properties --json`,
 		Args: exactly(0, "no argument"),

@@ -178,6 +178,7 @@ func newTopicList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [SYSTEM]",
 		Short: "List the streams of a system",
+		Long:  "List the streams of a system, with how many offsets lie between the ends of their partitions:\nas many as messages, but for transactions' markers and what was aborted or compacted.",
 		Example: `  bin/run-job.sh topic list --config-path=job.properties
   bin/run-job.sh topic list kafka --all --json --config-path=job.properties`,
 		RunE: func(c *cobra.Command, args []string) error {
