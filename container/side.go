@@ -249,7 +249,7 @@ func (s *sides) run(ctx context.Context, consumer system.Consumer) error {
 	for {
 		batches, err := consumer.Poll(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		}
 		if err != nil {
 			return fmt.Errorf("fetch side inputs: %w", err)

@@ -71,8 +71,9 @@ type rebuiltStore struct {
 const (
 	rebuiltFile    = "RESTORED.json"
 	rebuiltVersion = 1
-	// What --to takes.
-	ToCheckpoint, ToEnd = "checkpoint", "end"
+	// ToCheckpoint and ToEnd are what --to takes.
+	ToCheckpoint = "checkpoint"
+	ToEnd        = "end"
 )
 
 // RebuildStore reads a store's changelog into a folder, task by task; each is told

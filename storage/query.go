@@ -83,18 +83,19 @@ type Size struct {
 // Sizes gives the sizes of the stores' committed state. It costs little. The
 // task's goroutine calls it.
 func (s *Set) Sizes() []Size {
-	out := make([]Size, len(s.stores))
-	for i, st := range s.stores {
-		out[i] = Size{Store: st.spec.Name, Entries: -1, Bytes: -1}
+	out := make([]Size, 0, len(s.stores)+len(s.lent))
+	for _, st := range s.stores {
+		size := Size{Store: st.spec.Name, Entries: -1, Bytes: -1}
 		if s.o.Snapshots != nil && st.log != nil && st.onDisk() != nil {
-			out[i].Snapshot = s.o.Snapshots.Newest(st.id)
+			size.Snapshot = s.o.Snapshots.Newest(st.id)
 		}
 		if e, ok := st.engine.(interface{ Len() int }); ok {
-			out[i].Entries = int64(e.Len())
+			size.Entries = int64(e.Len())
 		}
 		if e, ok := st.engine.(interface{ Size() int64 }); ok {
-			out[i].Bytes = e.Size()
+			size.Bytes = e.Size()
 		}
+		out = append(out, size)
 	}
 	for _, l := range s.lent {
 		if r, ok := l.engine.(readOnly); ok {
