@@ -399,7 +399,11 @@ func (t *instance) measureStores() {
 	t.measured = now
 	var sizes []coordinator.StoreReport
 	for _, s := range t.stores.Sizes() {
-		sizes = append(sizes, coordinator.StoreReport{Store: s.Store, Entries: s.Entries, Bytes: s.Bytes})
+		r := coordinator.StoreReport{Store: s.Store, Entries: s.Entries, Bytes: s.Bytes, Source: string(t.restores.of(s.Store).Source)}
+		if !s.Snapshot.IsZero() {
+			r.SnapshotAt = s.Snapshot.UnixMilli()
+		}
+		sizes = append(sizes, r)
 	}
 	t.sizes.Store(&sizes)
 }

@@ -80,7 +80,10 @@ func (t *instance) report(state string) coordinator.TaskReport {
 	}
 	if state == coordinator.ContainerRestoring {
 		for _, p := range t.restores.all() {
-			r.Restores = append(r.Restores, coordinator.RestoreReport{Store: p.Store, Done: p.Next - p.From, Total: p.To - p.From, LeftMs: p.Left.Milliseconds()})
+			r.Restores = append(r.Restores, coordinator.RestoreReport{
+				Store: p.Store, Done: p.Next - p.From, Total: p.To - p.From, LeftMs: p.Left.Milliseconds(),
+				Source: string(p.Source), Downloaded: p.Downloaded, Download: p.Download,
+			})
 		}
 	}
 	return r

@@ -236,6 +236,13 @@ func (r *restores) records() (n int64) {
 	return n
 }
 
+// of is that of one store; empty if it is not restored.
+func (r *restores) of(store string) storage.Progress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state[store]
+}
+
 func (r *restores) all() []storage.Progress {
 	r.mu.Lock()
 	defer r.mu.Unlock()

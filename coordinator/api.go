@@ -127,6 +127,13 @@ type StoreReport struct {
 	// both are estimates.
 	Entries int64 `json:"entries"`
 	Bytes   int64 `json:"bytes"`
+	// Source is what the store was restored from besides the changelog's newest
+	// part: "local state", "snapshot", or "changelog" if from nothing else; "": it
+	// has no changelog.
+	Source string `json:"source,omitzero"`
+	// SnapshotAt is when the newest snapshot was taken that the container knows of,
+	// in ms; 0: none.
+	SnapshotAt int64 `json:"snapshotAt,omitzero"`
 }
 
 // InputReport is the position in one input partition.
@@ -157,6 +164,11 @@ type RestoreReport struct {
 	Total int64  `json:"total"`
 	// LeftMs is about how long the rest takes; 0: not known yet, or done.
 	LeftMs int64 `json:"leftMs,omitzero"`
+	// Source is as in StoreReport. Downloaded of Download bytes of a snapshot have
+	// come.
+	Source     string `json:"source,omitzero"`
+	Downloaded int64  `json:"downloaded,omitzero"`
+	Download   int64  `json:"download,omitzero"`
 }
 
 // Reply answers a Report.

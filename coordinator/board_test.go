@@ -90,8 +90,8 @@ func TestBoard(t *testing.T) {
 func TestBoardRestore(t *testing.T) {
 	b := testBoard(t)
 	b.apply("0", Report{ExecutionID: "e", State: ContainerRestoring, Tasks: []TaskReport{
-		{Name: "Partition 0", State: ContainerRestoring, Restores: []RestoreReport{{"s", 30, 100, 0}, {"u", 10, 100, 0}}},
-		{Name: "Partition 2", State: ContainerRunning, Restores: []RestoreReport{{"s", 100, 100, 0}}},
+		{Name: "Partition 0", State: ContainerRestoring, Restores: []RestoreReport{{Store: "s", Done: 30, Total: 100}, {Store: "u", Done: 10, Total: 100}}},
+		{Name: "Partition 2", State: ContainerRunning, Restores: []RestoreReport{{Store: "s", Done: 100, Total: 100}}},
 	}}, time.UnixMilli(1))
 	s := b.status(Job{}, []Container{{ID: "0", ExecutionID: "e", State: ContainerRunning}}, time.UnixMilli(1))
 	equal(t, "restored", []int64{s.ContainerList[0].RestoreDone, s.ContainerList[0].RestoreTotal}, []int64{40, 200})

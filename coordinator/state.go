@@ -81,6 +81,24 @@ type StoreTask struct {
 	RestoreDone   int64 `json:"restoreDone,omitzero"`
 	RestoreTotal  int64 `json:"restoreTotal,omitzero"`
 	RestoreLeftMs int64 `json:"restoreLeftMs,omitzero"`
+	// Downloaded of Download bytes of a snapshot have come.
+	Downloaded int64 `json:"downloaded,omitzero"`
+	Download   int64 `json:"download,omitzero"`
+	// Source and SnapshotAt are as in StoreReport.
+	Source     string `json:"source,omitzero"`
+	SnapshotAt int64  `json:"snapshotAt,omitzero"`
+}
+
+// OldestSnapshot is when the task's snapshot was taken whose newest is the
+// oldest, in ms; 0: a task has none, or it is not known.
+func (s StoreStatus) OldestSnapshot() int64 {
+	var oldest int64
+	for i, t := range s.Tasks {
+		if i == 0 || t.SnapshotAt < oldest {
+			oldest = t.SnapshotAt
+		}
+	}
+	return oldest
 }
 
 // Limits of what is asked of the server.
@@ -693,12 +711,13 @@ func storeTask(store string, place taskPlace, t TaskStatus) StoreTask {
 	st := StoreTask{Task: place.name, Container: place.container, State: t.State, Entries: -1, Bytes: -1, LastCommit: t.LastCommit}
 	for _, r := range t.Stores {
 		if r.Store == store {
-			st.Entries, st.Bytes = r.Entries, r.Bytes
+			st.Entries, st.Bytes, st.Source, st.SnapshotAt = r.Entries, r.Bytes, r.Source, r.SnapshotAt
 		}
 	}
 	for _, r := range t.Restores {
 		if r.Store == store {
 			st.RestoreDone, st.RestoreTotal, st.RestoreLeftMs = r.Done, r.Total, r.LeftMs
+			st.Source, st.Downloaded, st.Download = r.Source, r.Downloaded, r.Download
 		}
 	}
 	return st

@@ -119,6 +119,8 @@ func restoreOf(st StoreStatus) RestoreReport {
 		r.Done += t.RestoreDone
 		r.Total += t.RestoreTotal
 		r.LeftMs = max(r.LeftMs, t.RestoreLeftMs)
+		r.Downloaded += t.Downloaded
+		r.Download += t.Download
 	}
 	return r
 }

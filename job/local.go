@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -60,10 +61,17 @@ func (j *Job) start(ctx context.Context, o RunOptions) (*ready, config.Config, e
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	r, err := j.check(ctx, o.Building)
+	var snapshots map[string]string
+	if err == nil {
+		snapshots, err = j.checkSnapshots(ctx, true)
+	}
 	if ctx.Err() != nil {
 		err = Silent{}
 	}
 	if err != nil {
+		if r != nil {
+			r.close()
+		}
 		return nil, config.Config{}, err
 	}
 	j.say.Release()
@@ -78,6 +86,7 @@ func (j *Job) start(ctx context.Context, o RunOptions) (*ready, config.Config, e
 	if o.UntilCaughtUp {
 		keys[config.HeddleRunUntilCaughtUp.Name()] = "true"
 	}
+	maps.Copy(keys, snapshots)
 	return r, j.Config.With(keys), nil
 }
 

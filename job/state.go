@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"heddle/config"
 	"heddle/coordinator"
@@ -227,7 +228,7 @@ func (c StateCount) Print(w io.Writer) error {
 // PrintStores writes a table of stores.
 func PrintStores(w io.Writer, all []coordinator.StoreStatus) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "STORE\tENGINE\tKEYS\tVALUES\tFROM\tTASKS\tENTRIES\tSIZE\tRESTORED")
+	fmt.Fprintln(t, "STORE\tENGINE\tKEYS\tVALUES\tFROM\tTASKS\tENTRIES\tSIZE\tSNAPSHOT\tRESTORED")
 	dash := func(s string) string {
 		if s == "" {
 			return "-"
@@ -250,11 +251,15 @@ func PrintStores(w io.Writer, all []coordinator.StoreStatus) error {
 		for _, task := range s.Tasks {
 			done, total = done+task.RestoreDone, total+task.RestoreTotal
 		}
+		snapshot := "-"
+		if at := s.OldestSnapshot(); at > 0 {
+			snapshot = time.UnixMilli(at).UTC().Format(time.RFC3339)
+		}
 		restored := "-"
 		if total > 0 {
 			restored = fmt.Sprintf("%d of %d", done, total)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", s.Name, s.Engine, dash(s.KeySerde), dash(s.MsgSerde), dash(from), len(s.Tasks), entries, size, restored)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", s.Name, s.Engine, dash(s.KeySerde), dash(s.MsgSerde), dash(from), len(s.Tasks), entries, size, snapshot, restored)
 	}
 	return t.Flush()
 }

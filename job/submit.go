@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"strings"
@@ -72,11 +73,15 @@ func (j *Job) runOnYARN(ctx context.Context, o RunOptions) error {
 	if err != nil {
 		return err
 	}
+	snapshots, err := j.checkSnapshots(ctx, true)
+	if err != nil {
+		return err
+	}
 	j.say.Release()
 	if err := j.replace(ctx, c, running); err != nil {
 		return err
 	}
-	s := submission{job: j, cluster: c, fs: fs, id: id, folder: stagingFolder(fs, c.Staging, id.String())}
+	s := submission{snapshots: snapshots, job: j, cluster: c, fs: fs, id: id, folder: stagingFolder(fs, c.Staging, id.String())}
 	report, err := s.run(ctx, r, b, o)
 	if err != nil {
 		// Nothing half done: neither files nor an application are left.
@@ -161,6 +166,8 @@ type submission struct {
 	fs      files.FileSystem
 	id      yarn.ApplicationID
 	folder  string
+	// snapshots is where snapshots lie, as a key of the configuration.
+	snapshots map[string]string
 
 	submitted bool
 }
@@ -212,6 +219,7 @@ func (s *submission) run(ctx context.Context, r *ready, b bundle, o RunOptions) 
 	if err != nil {
 		return report, err
 	}
+	maps.Copy(keys, s.snapshots)
 	keys[config.HeddleRunApplication.Name()] = s.id.String()
 	if o.UntilCaughtUp {
 		keys[config.HeddleRunUntilCaughtUp.Name()] = "true"

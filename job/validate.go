@@ -43,6 +43,9 @@ func (j *Job) Validate(ctx context.Context, building io.Writer) (Validation, err
 	for _, w := range config.GoingBack(j.Config) {
 		j.say.Warn("%s", w)
 	}
+	if _, err := j.checkSnapshots(ctx, false); err != nil {
+		return v, err
+	}
 	v.Program, v.Tasks = r.program, r.tasks
 	v.Containers, v.TaskCount = len(r.model.Containers), r.model.TaskCount()
 	for _, c := range r.create {

@@ -77,6 +77,9 @@ func TestBadInput(t *testing.T) {
 	}
 	run := []string{"--config-path=job.properties"}
 	with := func(args ...string) []string { return append([]string{"--config-path=job.properties"}, args...) }
+	snapshots := func(uri string) []string {
+		return with("--config", "stores.s.factory=pebble", "--config", "stores.s.changelog=kafka.s", "--config", "heddle.snapshot.uri="+uri)
+	}
 	tests := []struct {
 		name string
 		file string // "": goodJob
@@ -113,6 +116,10 @@ func TestBadInput(t *testing.T) {
 		{"unknown operation", "", with("--operation=nix"), 2, "--operation=nix|run, kill or status"},
 		{"nothing given", "", nil, 2, "--config-path=FILE"},
 		{"no application id", "", []string{"status", "nix"}, 2, "HADOOP_CONF_DIR"},
+		{"snapshots: no URI", "", snapshots("s3://x/y"), 2, "--config: heddle.snapshot.uri|hdfs://host:port/path"},
+		{"snapshots: HDFS is away", "", snapshots("hdfs://localhost:1/x"), 3, "localhost:1|heddle.snapshot.uri"},
+		{"snapshots: a file", "", snapshots("file:///dev/null"), 2, "--config: heddle.snapshot.uri|/dev/null is a file"},
+		{"snapshots: not writable", "", snapshots("/proc/x"), 2, "--config: heddle.snapshot.uri|file:///proc/x"},
 		{"checkpoint of no input", "", append([]string{"checkpoint", "set", "kafka.in"}, run...), 2, "--to is missing"},
 		{"init with a bad name", "", []string{"init", "Foo"}, 2, `"Foo"|small letters`},
 	}
