@@ -109,7 +109,7 @@ func jaas(module string, options ...string) string {
 func connects(t *testing.T, cluster *kfake.Cluster, settings map[string]string) error {
 	t.Helper()
 	s, log := newSystemWithLog(t, cluster, settings)
-	s.o.ConnectTimeout = 700 * time.Millisecond
+	s.o.ConnectTimeout = 2 * time.Second // a login takes long under the race detector
 	a, err := s.Admin()
 	if err != nil {
 		t.Fatal(err)
@@ -132,6 +132,7 @@ func TestSASL(t *testing.T) {
 	const plainModule, scramModule = "plain.PlainLoginModule", "scram.ScramLoginModule"
 	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
 		t.Run(mechanism, func(t *testing.T) {
+			t.Parallel() // most of it waits
 			module := scramModule
 			if mechanism == "PLAIN" {
 				module = plainModule
