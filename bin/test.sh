@@ -146,7 +146,7 @@ check_format() {
   done
 }
 
-vet() { go vet ./... && go vet -tags grid ./...; }
+vet() { go vet ./... && go vet -tags grid,engines ./...; }
 
 # A laptop may be a Mac.
 build() {

@@ -9,7 +9,6 @@ import (
 
 	"heddle/coordinator"
 	"heddle/job"
-	_ "heddle/storage/engine/pebble" // state restore writes with it
 )
 
 // stateFlags are those of the commands that ask a running job.
@@ -73,7 +72,11 @@ func (f *stateFlags) source(c *cobra.Command) (asked, error) {
 	if f.live || f.committed {
 		return nil, job.Usage("--live and --committed are for a running job, not for the folder of --dir")
 	}
-	return job.OpenFolder(f.dir, f.query.Store)
+	folder, err := job.OpenFolder(f.dir, f.query.Store)
+	if err == nil {
+		err = withEngines(c.Context())
+	}
+	return folder, err
 }
 
 // running finds the job.
@@ -331,6 +334,9 @@ to its end, also what no checkpoint knows of. get, range, count and dump read th
 			r.ToEnd = to == job.ToEnd
 			j, _, err := f.load(c, asJSON)
 			if err != nil {
+				return err
+			}
+			if err := withEngines(c.Context()); err != nil {
 				return err
 			}
 			var done []job.RebuiltTask

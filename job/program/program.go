@@ -126,6 +126,8 @@ type Target struct {
 	OS, Arch string
 	// Strip leaves out symbols and debugging data, for packages.
 	Strip bool
+	// Tags are build tags, separated by commas.
+	Tags string
 }
 
 // Build compiles the Go main package pkg (an import path or ".") of the module
@@ -139,6 +141,9 @@ func Build(ctx context.Context, dir, pkg, out string, t Target, progress io.Writ
 	args := []string{"build", "-o", out}
 	if t.Strip {
 		args = append(args, "-trimpath", "-ldflags=-s -w")
+	}
+	if t.Tags != "" {
+		args = append(args, "-tags="+t.Tags)
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Dir = dir

@@ -1,0 +1,5 @@
+//go:build engines
+
+package main
+
+import _ "heddle/storage/engine/pebble" // see withEngines
