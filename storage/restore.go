@@ -240,7 +240,7 @@ func (st *opened) mark() (mark *Mark, dropped string, err error) {
 	}
 	m, err := ParseMark(b)
 	if err != nil {
-		return nil, err.Error(), nil
+		return nil, err.Error(), nil //nolint:nilerr // of no use, which is no failure
 	}
 	return &m, "", nil
 }
@@ -265,7 +265,7 @@ func (p *preparation) fetch(ctx context.Context) (found bool, err error) {
 		p.log.Warn("no snapshot can be used; the store is restored from the changelog alone", "error", err)
 	}
 	if err != nil || !found {
-		return false, nil
+		return false, nil //nolint:nilerr // it was warned of, and the changelog has all of it
 	}
 	if err := st.engine.Close(); err != nil {
 		return false, err

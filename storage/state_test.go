@@ -358,7 +358,7 @@ func TestDiskErrors(t *testing.T) {
 		if got := contents(t, r.store(t, "counts")); len(got) != 3 || got["k1"] != "1" && tt.op == "get" || got["k1"] != "5" && tt.op == "apply" {
 			t.Errorf("%s: restored %v", tt.op, got)
 		}
-		if damaged := tt.err == engine.ErrCorrupt; damaged && (p.Records != 3 || warnings(log) != 1) || !damaged && warnings(log) != 0 {
+		if damaged := errors.Is(tt.err, engine.ErrCorrupt); damaged && (p.Records != 3 || warnings(log) != 1) || !damaged && warnings(log) != 0 {
 			t.Errorf("%s: %+v\n%s", tt.op, p, log)
 		}
 	}
@@ -461,7 +461,7 @@ func (k *keeper) Fetch(_ context.Context, w Wanted) (bool, error) {
 		return false, errors.Join(k.fail, os.WriteFile(filepath.Join(dir, "half"), nil, 0o600))
 	}
 	if _, err := os.Stat(k.dir); err != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // there is none
 	}
 	return true, os.CopyFS(dir, os.DirFS(k.dir))
 }

@@ -54,7 +54,7 @@ func TestStateOfARunningJob(t *testing.T) {
 				records[i] = &kgo.Record{Topic: b.byUser, Key: []byte(user), Value: fmt.Appendf(nil, `{"user_id":%q,"page":"/%d"}`, user, i)}
 			}
 			g.Produce(t, records...)
-			end := func() {}
+			var end func()
 			if factory == "yarn" {
 				application := j.submit()
 				end = func() { j.kill(application) }

@@ -200,7 +200,7 @@ func TestStateOnDiskSurvivesKills(t *testing.T) {
 		}
 	}
 
-	records = append(records, live.finish()...)
+	records = slices.Concat(records, live.finish())
 	b.count.awaitRead(id, b.byUser)
 	b.count.kill(id)
 	b.checkTotals(t, g, viewsPerUser(t, records))

@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -190,7 +191,7 @@ func BenchmarkGet(b *testing.B) {
 					if err == nil {
 						value = append(value[:0], v...)
 						_ = closer.Close()
-					} else if err != pebble.ErrNotFound {
+					} else if !errors.Is(err, pebble.ErrNotFound) {
 						b.Fatal(err)
 					}
 				}
