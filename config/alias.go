@@ -124,10 +124,14 @@ func Canonical(k Kind, name string) (Alias, error) {
 	var all []string
 	for _, a := range aliases {
 		if a.Kind == k && a.Missing == "" {
-			all = append(all, a.Name, a.Class)
+			all = append(append(all, a.Name, a.Class), a.Others...)
 		}
 	}
-	return Alias{Kind: k}, fmt.Errorf("no %s %s%s; there are: %s", k, quote(name), didYouMean(name, all), strings.Join(names(k), ", "))
+	there := strings.Join(names(k), ", ")
+	if k == KindStore {
+		there += " (Samza's RocksDB factory means pebble)"
+	}
+	return Alias{Kind: k}, fmt.Errorf("no %s %s%s; there are: %s", k, quote(name), didYouMean(name, all), there)
 }
 
 func (a Alias) is(name string) bool {

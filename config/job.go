@@ -205,7 +205,7 @@ var _ = []Key[string]{
 	ignored(sectionJob, "job.container.restore.thread.pool.max.size", "Threads are Go's."),
 	ignored(sectionJob, "job.container.single.thread.mode", "Threads are Go's."),
 	ignored(sectionJob, "job.jmx.enabled", "There is no JMX.", "cluster-manager.jobcoordinator.jmx.enabled", "yarn.am.jmx.enabled"),
-	ignored(sectionJob, "job.security.manager.factory", "Kerberos is used when Hadoop's configuration asks for it."),
+	ignored(sectionJob, "job.security.manager.factory", "Kerberos at YARN and HDFS is not there yet."),
 	ignored(sectionJob, "app.api.type", "Samza's planner."),
 	ignored(sectionJob, "app.processor-id-generator.class", "Samza's standalone coordination."),
 	ignored(sectionJob, "processor.id", "Samza's standalone coordination."),

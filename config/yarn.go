@@ -64,13 +64,13 @@ var (
 		doc: "Type of the application, as YARN lists it.",
 	})
 	YarnKerberosPrincipal = declare(sectionYARN, "yarn.kerberos.principal", word, "", spec{
-		doc: "Kerberos principal with which the application master logs in.",
+		doc: "Kerberos principal with which the application master logs in.", status: NotYet,
 	})
 	YarnKerberosKeytab = declare(sectionYARN, "yarn.kerberos.keytab", word, "", spec{
-		doc: "File with the principal's keys.",
+		doc: "File with the keys of the Kerberos principal.", status: NotYet,
 	})
 	YarnTokenRenewal = declare(sectionYARN, "yarn.token.renewal.interval.seconds", positive(seconds), 24*time.Hour, spec{
-		doc: "How often the application master gets new tokens for the containers.",
+		doc: "How often the application master gets new tokens for the containers.", status: NoEffectYet,
 	})
 	YarnViewACL = declare(sectionYARN, "yarn.job.view.acl", text, "", spec{
 		doc: "Users and groups that may see the application, on a cluster with security.",

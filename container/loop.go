@@ -168,7 +168,7 @@ func (t *instance) tolerate(err error, m *task.Message) error {
 		t.dropped("ignored error", fmt.Errorf("%s: %w", where(m), err))
 		return nil
 	case errors.As(err, &decode):
-		return fmt.Errorf("task %q: %w; task.drop.deserialization.errors=true passes over such messages", t.name, err)
+		return fmt.Errorf("task %q: %w%s; task.drop.deserialization.errors=true passes over such messages", t.name, err, t.settings.chosen(decode))
 	}
 	return fmt.Errorf("task %q at %s: %w", t.name, where(m), err)
 }

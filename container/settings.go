@@ -1,11 +1,13 @@
 package container
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
 	"heddle/config"
 	"heddle/system"
+	"heddle/task"
 )
 
 // settings is what the configuration says of the run loop, read once.
@@ -128,4 +130,21 @@ func readInput(c config.Config, id system.StreamID) (inputSettings, error) {
 	}
 	in.committed = config.ReadsCommitted(c, id.System)
 	return in, nil
+}
+
+// chosen tells which key chose the serde that could not decode a message, and
+// where it stands; empty if none did.
+func (s *settings) chosen(e *task.DecodeError) string {
+	sc, err := config.Stream(s.config, e.Source.System, e.Source.Stream)
+	if err != nil {
+		return ""
+	}
+	name, key := sc.MsgSerde, sc.MsgSerdeKey
+	if e.Part == "key" {
+		name, key = sc.KeySerde, sc.KeySerdeKey
+	}
+	if name == "" || key == "" {
+		return ""
+	}
+	return fmt.Sprintf("; the serde is chosen by %s=%s (%s)", key, name, s.config.Origin(key))
 }

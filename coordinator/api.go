@@ -123,8 +123,8 @@ type TaskReport struct {
 // StoreReport is the size of one store of a task.
 type StoreReport struct {
 	Store string `json:"store"`
-	// Entries and Bytes are -1 where the engine cannot tell them at once; on disk
-	// both are estimates.
+	// Entries and Bytes are -1 where the engine cannot tell them at once, as one
+	// on disk its entries; its bytes are those of its files, an estimate.
 	Entries int64 `json:"entries"`
 	Bytes   int64 `json:"bytes"`
 	// Source is what the store was restored from besides the changelog's newest

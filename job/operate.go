@@ -112,7 +112,7 @@ func (s State) Print(w io.Writer) error {
 		row("containers", fmt.Sprintf("%d of %d running, %d failures", s.Job.Containers.Running, s.Job.Containers.Wanted, s.Job.Containers.Failures))
 		row("tasks", fmt.Sprintf("%d of %d running", s.Job.Tasks.Running, s.Job.Tasks.Total))
 		row("messages", fmt.Sprintf("%d in (%.0f/s), %d out (%.0f/s), %d commits", s.Job.Totals.Processed, s.Job.ProcessedPerSecond, s.Job.Totals.Sent, s.Job.SentPerSecond, s.Job.Totals.Commits))
-		row("lag", fmt.Sprintf("%d messages in %d of %d partitions", s.Job.Inputs.Lag, s.Job.Inputs.Known, s.Job.Inputs.Partitions))
+		row("lag", fmt.Sprintf("%s in %d of %s", Count(s.Job.Inputs.Lag, "message"), s.Job.Inputs.Known, Count(int64(s.Job.Inputs.Partitions), "partition")))
 	}
 	if s.Diagnostics != "" {
 		row("diagnostics", Cause(s.Diagnostics))

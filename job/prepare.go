@@ -221,7 +221,7 @@ func (j *Job) change(ctx context.Context, r *ready) (map[string]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make the %s topic %s.%s: %w", c.Why, c.System, c.Spec.Name, err)
 		}
-		j.say.Step("made the topic %s.%s with %d partitions (%s)", c.System, c.Spec.Name, c.Spec.Partitions, c.Why)
+		j.say.Step("made the topic %s.%s with %s (%s)", c.System, c.Spec.Name, Count(int64(c.Spec.Partitions), "partition"), c.Why)
 	}
 	return j.preload(ctx, r)
 }
@@ -274,14 +274,14 @@ func (j *Job) preload(ctx context.Context, r *ready) (map[string]string, error) 
 		}
 		n, err := topic.Produce(ctx, sys, at.Stream, bufio.NewReader(file), topic.Lines{
 			KeyField: p.KeyField, Name: path,
-			Progress: func(n, size int64) { j.say.Moving("preloading %s: %d messages, %s", at, n, Bytes(size)) },
+			Progress: func(n, size int64) { j.say.Moving("preloading %s: %s, %s", at, Count(n, "message"), Bytes(size)) },
 		})
 		_ = file.Close()
 		j.say.Done()
 		if err != nil {
 			return nil, fmt.Errorf("preload %s: %w", at, err)
 		}
-		j.say.Step("preloaded %d messages from %s into %s", n, path, at)
+		j.say.Step("preloaded %s from %s into %s", Count(n, "message"), path, at)
 		var starts []string
 		for partition, e := range before {
 			starts = append(starts, fmt.Sprintf("%d:%d", partition, e.Next))

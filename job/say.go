@@ -106,6 +106,14 @@ func (s *Say) Done() {
 	s.last = time.Time{}
 }
 
+// Count writes a number of things for people ("1 partition", "4 partitions").
+func Count(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // Bytes writes a size for people ("12.3 MiB").
 func Bytes(n int64) string {
 	switch {

@@ -70,9 +70,9 @@ func (j *Job) Validate(ctx context.Context, building io.Writer) (Validation, err
 
 // Print writes the plan for people.
 func (v Validation) Print(w io.Writer) error {
-	fmt.Fprintf(w, "job %s is valid: %s, %d tasks in %d containers, program %s\n", v.Job, v.Factory, v.TaskCount, v.Containers, v.Program)
+	fmt.Fprintf(w, "job %s is valid: %s, %s in %s, program %s\n", v.Job, v.Factory, Count(int64(v.TaskCount), "task"), Count(int64(v.Containers), "container"), v.Program)
 	for _, t := range v.Create {
-		fmt.Fprintf(w, "would make the topic %s with %d partitions (%s)\n", t.Topic, t.Partitions, t.Why)
+		fmt.Fprintf(w, "would make the topic %s with %s (%s)\n", t.Topic, Count(int64(t.Partitions), "partition"), t.Why)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nKEY\tVALUE\tFROM\t")

@@ -20,6 +20,8 @@ func ailing(err error, store, task, path string) error {
 		way = "make room on its disk or raise the quota, or let state lie elsewhere (job.logged.store.base.dir); nothing that was committed is lost"
 	case errors.Is(err, engine.ErrReadOnly), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		way = "make the folder one that the job can write to, or let state lie elsewhere (job.logged.store.base.dir)"
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+		way = "a file is in the place of a folder: move it away, or let state lie elsewhere (job.logged.store.base.dir)"
 	case errors.Is(err, engine.ErrCorrupt):
 		way = "the local state is thrown away and restored by the next start"
 	case errors.Is(err, engine.ErrLocked):
@@ -27,5 +29,12 @@ func ailing(err error, store, task, path string) error {
 	default:
 		return err
 	}
-	return fmt.Errorf("local state of store %q of task %q in %s: %w; %s", store, task, path, err, way)
+	of := fmt.Sprintf("local state of store %q", store)
+	if task != "" {
+		of += fmt.Sprintf(" of task %q", task)
+	}
+	if path != "" { // otherwise the error names it
+		of += " in " + path
+	}
+	return fmt.Errorf("%s: %w; %s", of, err, way)
 }

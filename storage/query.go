@@ -72,8 +72,8 @@ func (s *Set) View(store string, live bool) (View, error) {
 // Size is how large a store is.
 type Size struct {
 	Store string
-	// Entries and Bytes are -1 where the engine cannot tell; what it tells of
-	// files is an estimate.
+	// Entries and Bytes are -1 where the engine cannot tell, as one on disk its
+	// entries; what it tells of files is an estimate.
 	Entries, Bytes int64
 	// Snapshot is when the newest snapshot of it was taken that is known here;
 	// the zero time: none.

@@ -286,6 +286,22 @@ func (s *sales) fails(says []string, more ...string) {
 	}
 }
 
+// TestFileInPlaceOfFolder: the line names the file, the key and the way out.
+func TestFileInPlaceOfFolder(t *testing.T) {
+	t.Parallel()
+	s := newSales(t, filepath.Join(t.TempDir(), "state"))
+	if err := os.WriteFile(s.base, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.fails([]string{"a file is in the place of a folder: move it away", "job.logged.store.base.dir"})
+	if err := os.Remove(s.base); err != nil {
+		t.Fatal(err)
+	}
+	// The run that failed left no checkpoint: this one begins at its own input.
+	s.run(0, "")
+	s.exact()
+}
+
 // TestReadOnlyDisk: the job fails before it begins, and nothing is lost.
 func TestReadOnlyDisk(t *testing.T) {
 	t.Parallel()

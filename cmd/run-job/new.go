@@ -18,12 +18,15 @@ func newInit() *cobra.Command {
 		Short: "Make a new job of one's own: a folder with a program, properties and sample input",
 		Long:  "Make a new job of one's own: a folder with a Go program of one small task, a properties\nfile with an embedded Kafka, sample input and a README. It runs as it is.",
 		Example: `  bin/run-job.sh init page-views
-  bin/run-job.sh --config-path=page-views/page-views.properties`,
+  cd page-views && ../bin/run-job.sh --config-path=page-views.properties`,
 		Args: exactly(1, "the new job's name"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := filepath.Clean(args[0])
 			name := filepath.Base(dir)
 			if err := scaffold.CheckName(name); err != nil {
+				return job.Usage("init: %w", err)
+			}
+			if err := scaffold.CheckFolder(dir); err != nil {
 				return job.Usage("init: %w", err)
 			}
 			if checkout == "" {
@@ -43,8 +46,9 @@ func newInit() *cobra.Command {
 			if err := scaffold.Write(dir, files); err != nil {
 				return job.Usage("init: %w", err)
 			}
-			fmt.Fprintf(stderr, "made the job %s in %s; run it with\n  %s --config-path=%s\n", name, dir,
-				filepath.Join(root, "bin", "run-job.sh"), filepath.Join(dir, name+".properties"))
+			// In its folder, as its README has it: so that all find one heddle.home.
+			fmt.Fprintf(stderr, "made the job %s in %s; run it with\n  cd %s && %s --config-path=%s\n", name, dir,
+				dir, filepath.Join(root, "bin", "run-job.sh"), name+".properties")
 			_, err = fmt.Fprintln(os.Stdout, dir)
 			return err
 		},

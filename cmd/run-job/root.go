@@ -137,8 +137,43 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return job.Usage("%v; see %s --help", err, c.CommandPath())
 	})
+	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(newStatus(), newKill(), newList(), newLogs(), newValidate(), newPackage(), newTopic(), newCheckpoint(), newState(), newInit(), newDev(), newReference())
+	for _, c := range root.Commands() {
+		if c.HasSubCommands() {
+			group(c)
+		}
+	}
 	return root
+}
+
+// group makes a command that only has others below it refuse what is none of
+// them, whatever flags stand behind it; alone it shows its help.
+func group(c *cobra.Command) {
+	c.SuggestionsMinimumDistance = 2
+	c.FParseErrWhitelist.UnknownFlags = true
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknown(c, "command", args[0])
+		}
+		return c.Help()
+	}
+}
+
+// unknown is the error for a word that is no command below c.
+func unknown(c *cobra.Command, what, word string) error {
+	var names []string
+	for _, s := range c.Commands() {
+		if s.IsAvailableCommand() {
+			names = append(names, s.Name())
+		}
+	}
+	near := ""
+	if all := c.SuggestionsFor(word); len(all) > 0 {
+		near = " (did you mean " + strings.Join(all, " or ") + "?)"
+	}
+	return job.Usage("unknown %s %q%s; commands are %s; see %s --help", what, word, near, strings.Join(names, ", "), c.CommandPath())
 }
 
 // noArgs refuses what is neither a flag nor a command.
@@ -146,13 +181,7 @@ func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	var names []string
-	for _, s := range c.Root().Commands() {
-		if s.IsAvailableCommand() {
-			names = append(names, s.Name())
-		}
-	}
-	return job.Usage("unknown command or argument %q; commands are %s; see run-job --help", args[0], strings.Join(names, ", "))
+	return unknown(c.Root(), "command or argument", args[0])
 }
 
 // exactly refuses another number of arguments.

@@ -111,7 +111,7 @@ func newProduce() *cobra.Command {
 			}
 			defer s.done()
 			n, err := topic.Produce(c.Context(), s.sys, s.name, in, topic.Lines{KeyField: keyField, Name: name, Progress: func(n, size int64) {
-				say.Moving("%d messages, %s", n, job.Bytes(size))
+				say.Moving("%s, %s", job.Count(n, "message"), job.Bytes(size))
 			}})
 			say.Done()
 			if errors.Is(err, system.ErrNoStream) {
@@ -120,7 +120,7 @@ func newProduce() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			say.Step("%d messages to %s", n, args[0])
+			say.Step("%s to %s", job.Count(n, "message"), args[0])
 			return nil
 		},
 	}
@@ -275,12 +275,12 @@ func newCreate() *cobra.Command {
 			}
 			err = admin.Create(c.Context(), spec)
 			if errors.Is(err, system.ErrExists) {
-				return job.Usage("%s: %w", args[0], err)
+				return job.Usage("%s exists already; run-job topic list shows it", args[0])
 			}
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(os.Stderr, "made %s with %d partitions\n", args[0], spec.Partitions)
+			fmt.Fprintf(os.Stderr, "made %s with %s\n", args[0], job.Count(int64(spec.Partitions), "partition"))
 			return nil
 		},
 	}

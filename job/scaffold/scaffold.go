@@ -31,6 +31,18 @@ func CheckName(name string) error {
 	return nil
 }
 
+// CheckFolder says what is wrong with the place of a new job's folder.
+func CheckFolder(dir string) error {
+	parent := filepath.Dir(dir)
+	switch i, err := os.Stat(parent); {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !i.IsDir():
+		return fmt.Errorf("there is no folder %q to make the job in; make the folder first, or give a name alone, of small letters, digits, '-' and '_', such as page-views", parent)
+	case err != nil:
+		return err
+	}
+	return nil
+}
+
 // Job is a new job.
 type Job struct {
 	// Name is its name, and that of its folder and module (CheckName).

@@ -71,13 +71,22 @@ func streamError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
-		return fmt.Errorf("%w: %w", system.ErrNoStream, err)
+		return fmt.Errorf("%w: %w", system.ErrNoStream, brokerError{err})
 	case errors.Is(err, kerr.TopicAlreadyExists):
-		return fmt.Errorf("%w: %w", system.ErrExists, err)
+		return fmt.Errorf("%w: %w", system.ErrExists, brokerError{err})
 	case errors.Is(err, kerr.OffsetOutOfRange):
-		return fmt.Errorf("%w: %w", system.ErrOutOfRange, err)
+		return fmt.Errorf("%w: %w", system.ErrOutOfRange, brokerError{err})
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
 		return fmt.Errorf("the user may not do that with this topic (see Kafka's ACLs): %w", err)
 	}
 	return err
 }
+
+// brokerError is a broker's error as a part of a longer line: its full stop is left
+// out.
+type brokerError struct{ error }
+
+func (e brokerError) Error() string { return strings.TrimSuffix(e.error.Error(), ".") }
+
+// Unwrap gives the broker's error itself.
+func (e brokerError) Unwrap() error { return e.error }

@@ -3,6 +3,7 @@ package kafka
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -76,6 +77,9 @@ func newOutages(log *slog.Logger, now func() time.Time, named []string) *outages
 
 // OnBrokerConnect is called by the client after each attempt.
 func (o *outages) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	if errors.Is(err, context.Canceled) {
+		return // the client closes: that says nothing about the broker
+	}
 	address := net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port)))
 	log := o.log
 	if meta.NodeID >= 0 && !slices.Contains(o.named, address) {

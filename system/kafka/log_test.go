@@ -1,8 +1,11 @@
 package kafka
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +27,14 @@ func TestOutagesAreLoggedOnce(t *testing.T) {
 		o.OnBrokerConnect(seed, 0, nil, refused)
 	}
 	o.OnBrokerConnect(other, 0, nil, refused)
+	// What net makes of a dial whose context is cancelled, as kgo wraps it.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:9")
+	if err == nil {
+		t.Fatal("a cancelled dial succeeded")
+	}
+	o.OnBrokerConnect(kgo.BrokerMetadata{NodeID: 9, Host: "c", Port: 3}, 0, nil, fmt.Errorf("unable to dial: %w", err))
 	now = now.Add(3 * time.Second)
 	for range 5 {
 		o.OnBrokerConnect(seed, 0, nil, nil)

@@ -153,7 +153,7 @@ func (o *outbox) topic(name string) (*acks, error) {
 	if a != nil {
 		return a, nil
 	}
-	n, err := o.p.partitions(o.p.s.ctx, name)
+	n, err := o.p.known(o.p.s.ctx, name)
 	if err != nil {
 		return nil, err
 	}

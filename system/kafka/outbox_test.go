@@ -401,3 +401,29 @@ func TestPartitionsAreMade(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestMissingStreamWayOut: one prefix, one sentence, and the way out.
+func TestMissingStreamWayOut(t *testing.T) {
+	s := newSystem(t, fake(t), nil)
+	p, err := s.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.Outbox("t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = out.Send(system.Record{Stream: "nope"})
+	if !errors.Is(err, system.ErrNoStream) {
+		t.Fatal(err)
+	}
+	text := err.Error()
+	for _, part := range []string{"run-job topic create kafka.nope", "streams.nope.samza.system=kafka"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %q in: %s", part, text)
+		}
+	}
+	if strings.Count(text, "system kafka:") != 1 || strings.Contains(text, ".;") {
+		t.Error(text)
+	}
+}

@@ -106,9 +106,19 @@ func (p *producer) kick() {
 	_ = p.link.client.Flush(p.stopped) // the ended context's error
 }
 
-// partitions gives a topic's number of partitions. A topic that is missing is
-// made if Kafka makes topics by itself.
+// partitions gives a topic's number of partitions, as known does.
 func (p *producer) partitions(ctx context.Context, topic string) (int32, error) {
+	n, err := p.known(ctx, topic)
+	var away *ConnectError
+	if err != nil && !errors.As(err, &away) {
+		err = fmt.Errorf("system %s: stream %s: %w", p.s.name, topic, err)
+	}
+	return n, err
+}
+
+// known gives a topic's number of partitions. A topic that is missing is made if
+// Kafka makes topics by itself. The error does not name the topic.
+func (p *producer) known(ctx context.Context, topic string) (int32, error) {
 	p.mu.RLock()
 	n, ok := p.topics[topic]
 	p.mu.RUnlock()
@@ -120,11 +130,15 @@ func (p *producer) partitions(ctx context.Context, topic string) (int32, error) 
 	}
 	n, err := p.lookUp(ctx, topic)
 	if err != nil {
-		return 0, fmt.Errorf("system %s: stream %s: %w", p.s.name, topic, streamError(err))
+		if err = streamError(err); errors.Is(err, system.ErrNoStream) {
+			err = fmt.Errorf("%w; this Kafka makes no topics by itself: make it with run-job topic create %s.%s --partitions=4, or let the job make it at its start with streams.%s.samza.system=%s",
+				err, p.s.name, topic, topic, p.s.name)
+		}
+		return 0, err
 	}
 	// Before the first record: the client asks for the limit only once.
 	if err := p.limits.learn(ctx, p.s, topic); err != nil {
-		return 0, fmt.Errorf("system %s: stream %s: how large a record may be: %w", p.s.name, topic, streamError(err))
+		return 0, fmt.Errorf("how large a record may be: %w", streamError(err))
 	}
 	p.mu.Lock()
 	p.topics[topic] = n

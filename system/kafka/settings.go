@@ -383,6 +383,8 @@ func (r *settingReader) leftOver() string {
 		case r.seen[name], slices.Contains(readElsewhere, name), isSecuritySetting(name):
 		case strings.HasPrefix(name, "zookeeper."), strings.HasSuffix(name, ".deserializer"), strings.HasSuffix(name, ".serializer"):
 			// The configuration declares these as ignored, and its check has warned.
+		case r.side == producerSide && (name == "metadata.broker.list" || name == "producer.type"):
+			// So are these.
 		case slices.Contains(withoutMeaning, name):
 			meaningless = append(meaningless, name)
 		default:

@@ -125,21 +125,24 @@ func TestBadSettings(t *testing.T) {
 func TestOneWarningForWhatIsPassedOver(t *testing.T) {
 	log := &logBuffer{}
 	_, err := New("k", config.New(map[string]string{
-		"systems.k.producer.bootstrap.servers":    "a:1",
-		"systems.k.consumer.zookeeper.connect":    "z:2181",
-		"systems.k.consumer.group.id":             "g",
-		"systems.k.consumer.frobnicate":           "1",
-		"systems.k.consumer.fetch.min.bytes":      "1",
-		"systems.k.consumer.auto.offset.reset":    "largest",
-		"systems.k.consumer.ssl.keystore.type":    "PEM",
-		"systems.k.producer.retries":              "5",
-		"systems.k.samza.factory":                 "kafka",
-		"systems.other.consumer.frobnicate":       "1",
-		"systems.k.producer.batch.size":           "1",
-		"systems.k.producer.request.timeout.ms":   "1000",
-		"systems.k.producer.client.id":            "me",
-		"systems.k.producer.metadata.max.age.ms":  "1000",
-		"systems.k.producer.retry.backoff.ms":     "1",
+		"systems.k.producer.bootstrap.servers":   "a:1",
+		"systems.k.consumer.zookeeper.connect":   "z:2181",
+		"systems.k.consumer.group.id":            "g",
+		"systems.k.consumer.frobnicate":          "1",
+		"systems.k.consumer.fetch.min.bytes":     "1",
+		"systems.k.consumer.auto.offset.reset":   "largest",
+		"systems.k.consumer.ssl.keystore.type":   "PEM",
+		"systems.k.producer.retries":             "5",
+		"systems.k.samza.factory":                "kafka",
+		"systems.other.consumer.frobnicate":      "1",
+		"systems.k.producer.batch.size":          "1",
+		"systems.k.producer.request.timeout.ms":  "1000",
+		"systems.k.producer.client.id":           "me",
+		"systems.k.producer.metadata.max.age.ms": "1000",
+		"systems.k.producer.retry.backoff.ms":    "1",
+		// Of these config's check warns, and nobody else.
+		"systems.k.producer.metadata.broker.list": "localhost:9092",
+		"systems.k.producer.producer.type":        "sync",
 		"systems.k.producer.retry.backoff.max.ms": "1",
 	}), Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
@@ -148,6 +151,9 @@ func TestOneWarningForWhatIsPassedOver(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	if len(lines) != 2 {
 		t.Errorf("%d warnings: %s", len(lines), log)
+	}
+	if strings.Contains(log.String(), "broker.list") || strings.Contains(log.String(), "producer.type") {
+		t.Errorf("warned of twice: %s", log)
 	}
 	for _, part := range []string{"without a meaning here: group.id; unknown: frobnicate", "unknown: frobnicate", "without a meaning here: retries"} {
 		if !strings.Contains(log.String(), part) {

@@ -179,7 +179,7 @@ func (o *txnOutbox) topic(name string) (*txnTopic, error) {
 	if t := o.topics[name]; t != nil {
 		return t, nil
 	}
-	n, err := o.t.p.partitions(o.ctx, name)
+	n, err := o.t.p.known(o.ctx, name)
 	if err != nil {
 		return nil, err
 	}

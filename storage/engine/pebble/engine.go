@@ -86,7 +86,7 @@ func openIn(o engine.Options, fsys vfs.FS) (e *Engine, err error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	p, err := configure(o, log)
+	p, note, err := configure(o)
 	if err != nil {
 		return nil, failed("opening", o.Dir, err)
 	}
@@ -120,6 +120,9 @@ func openIn(o engine.Options, fsys vfs.FS) (e *Engine, err error) {
 	if o.CacheBytes > 0 && o.CacheBytes != s.bytes {
 		log.Warn("stores share a cache of another size than this one asks for",
 			"share", o.Share, "bytes", s.bytes, "asked", o.CacheBytes)
+	}
+	if note != "" && s.first(note) {
+		log.Warn(note, "compression", o.Compression)
 	}
 	p.Cache, p.FileCache = s.blocks, s.files
 	p.EnsureDefaults()

@@ -2,7 +2,6 @@ package pebble
 
 import (
 	"fmt"
-	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -70,14 +69,12 @@ func bounded[T int | int64](n, byDefault, low, high T) T {
 }
 
 // configure makes the options of the database. What is shared is added by the
-// caller.
-func configure(o engine.Options, log *slog.Logger) (*pebble.Options, error) {
+// caller. The note is what is to be told about them, once for all engines of a
+// Share.
+func configure(o engine.Options) (_ *pebble.Options, note string, err error) {
 	profile, note, err := compressionOf(o.Compression)
 	if err != nil {
-		return nil, err
-	}
-	if note != "" {
-		log.Warn(note, "dir", o.Dir)
+		return nil, "", err
 	}
 	p := &pebble.Options{
 		FormatMajorVersion: formatVersion,
@@ -107,5 +104,5 @@ func configure(o engine.Options, log *slog.Logger) (*pebble.Options, error) {
 	}
 	p.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	p.Experimental.FileCacheShards = 1
-	return p, nil
+	return p, note, nil
 }

@@ -1,7 +1,10 @@
 package pebble
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"heddle/storage/engine"
@@ -50,5 +53,26 @@ func TestProperties(t *testing.T) {
 	}
 	if e.Properties() != nil || e.Held() != 0 {
 		t.Error("a closed engine tells about itself")
+	}
+}
+
+// TestCompressionIsNotedOnce: for all engines of a Share, not for each.
+func TestCompressionIsNotedOnce(t *testing.T) {
+	var log bytes.Buffer
+	for _, store := range []string{"a", "b"} {
+		for range 3 {
+			e, err := Open(engine.Options{Dir: t.TempDir(), Compression: "lz4", Share: t.Name() + store, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := e.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	if n := strings.Count(log.String(), "minlz"); n != 2 {
+		t.Errorf("%d notes about two stores: %s", n, &log)
 	}
 }

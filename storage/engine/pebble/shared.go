@@ -16,6 +16,18 @@ type shared struct {
 	users  int
 	blocks *pebble.Cache
 	files  *pebble.FileCache
+	said   map[string]bool
+}
+
+// first tells if a note has not been logged yet for any engine of the Share.
+func (s *shared) first(note string) bool {
+	shares.Lock()
+	defer shares.Unlock()
+	if s.said[note] {
+		return false
+	}
+	s.said[note] = true
+	return true
 }
 
 const (
@@ -48,7 +60,7 @@ func share(name string, bytes, memtables int64, files int) (s *shared, leave fun
 	s = shares.byName[name]
 	if s == nil {
 		s = &shared{
-			name: name, bytes: bytes,
+			name: name, bytes: bytes, said: map[string]bool{},
 			blocks: pebble.NewCache(bytes),
 			files:  pebble.NewFileCache(runtime.GOMAXPROCS(0), files),
 		}

@@ -1,0 +1,32 @@
+package container
+
+import (
+	"testing"
+
+	"heddle/config"
+	"heddle/task"
+)
+
+// TestChosenSerde: an error of decoding names the key that chose the serde, with
+// the place where it stands.
+func TestChosenSerde(t *testing.T) {
+	c := config.New(map[string]string{
+		"systems.k.samza.factory": "kafka", "systems.k.samza.msg.serde": "integer",
+		"systems.k.streams.in.samza.key.serde": "string",
+	})
+	s := settings{config: c}
+	in := &task.Source{System: "k", Stream: "in"}
+	at := c.Origin("systems.k.samza.msg.serde").String()
+	for part, want := range map[string]string{
+		"value": "; the serde is chosen by systems.k.samza.msg.serde=integer (" + at + ")",
+		"key":   "; the serde is chosen by systems.k.streams.in.samza.key.serde=string (" + at + ")",
+	} {
+		if got := s.chosen(&task.DecodeError{Source: in, Part: part}); got != want {
+			t.Errorf("%s: %q; want %q", part, got, want)
+		}
+	}
+	none := settings{config: config.New(map[string]string{"systems.k.samza.factory": "kafka"})}
+	if got := none.chosen(&task.DecodeError{Source: in, Part: "value"}); got != "" {
+		t.Errorf("without a serde: %q", got)
+	}
+}
