@@ -37,6 +37,9 @@ func Tails(t *testing.T, s system.Transactional, compact func()) []Tail {
 		}
 		b.ok(tx.Flush(b.context()))
 		b.ok(tx.Abort(b.context()))
+		// The end of a transaction is seen some time after it is told, and may be
+		// left to the next writer; who takes over has waited for it.
+		take("aborted")
 	}
 	return []Tail{
 		{"a marker", func(r system.Record) {
