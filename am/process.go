@@ -87,7 +87,6 @@ func (p *Processes) launch(a Launch) error {
 	// A group of its own: a Ctrl-C in the terminal reaches run-job alone, which
 	// then stops the containers gracefully.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	dieWithParent(cmd.SysProcAttr)
 	out := &prefixed{p: p, prefix: []byte("container " + a.Processor + " | ")}
 	if p.Output != nil {
 		cmd.Stdout, cmd.Stderr = out, out

@@ -3,6 +3,7 @@ package container
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -231,6 +232,56 @@ func TestRunLocalStopsOnSignal(t *testing.T) {
 	slices.Sort(got)
 	if fmt.Sprint(got) != "[last last seen]" {
 		t.Errorf("out: %v", got)
+	}
+}
+
+// A program whose run-job is gone ends as on a signal, and names run-job for
+// what is wrong: its own file has a name that nobody gave.
+func TestRunLocalEndsWithRunJob(t *testing.T) {
+	j := newEmbeddedJob(t, nil)
+	j.create("in", 1)
+	j.create("out", 1)
+	j.produce("in", system.Record{Value: []byte("x")})
+	file := filepath.Join(t.TempDir(), "job.json")
+	b, err := json.Marshal(j.settings)
+	if err == nil {
+		err = os.WriteFile(file, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan struct{})
+	tasks := Tasks{"t": calls{
+		process: func(ctx task.Context, m *task.Message) error {
+			close(gone)
+			return ctx.Send(task.Output{Stream: "kafka.out", Value: "seen"})
+		},
+		stop: func(ctx task.Context) error {
+			return ctx.Send(task.Output{Stream: "kafka.out", Value: "last"})
+		},
+	}.factory()}
+	run := func() (int, string) {
+		var out, errs bytes.Buffer
+		p := &program{
+			tasks: tasks, name: "a_path_heddle_job", args: []string{"--run-local", file}, getenv: func(string) string { return "" },
+			stdout: &out, stderr: &errs, orphaned: gone, now: time.Now,
+		}
+		return p.run(), errs.String()
+	}
+	if code, errs := run(); code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	var got []string
+	for _, m := range j.read("out") {
+		got = append(got, string(m.ValueBytes))
+	}
+	if fmt.Sprint(got) != "[seen last]" {
+		t.Errorf("out: %v", got)
+	}
+	tasks["t"] = calls{init: func(task.Context) error { return errors.New("no first words") }}.factory()
+	gone = make(chan struct{})
+	if code, errs := run(); code != 1 || !strings.HasPrefix(errs, "run-job: ") || !strings.Contains(errs, "no first words") {
+		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
 

@@ -40,7 +40,7 @@ func Main(tasks Tasks, options ...Option) {
 	ossignal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	p := &program{
 		tasks: tasks, args: os.Args[1:], name: programName(os.Args[0]), getenv: os.Getenv,
-		stdout: os.Stdout, stderr: os.Stderr, signals: signals, now: time.Now, exit: os.Exit,
+		stdout: os.Stdout, stderr: os.Stderr, signals: signals, orphaned: launch.Parent(), now: time.Now, exit: os.Exit,
 	}
 	for _, o := range options {
 		o(p)
@@ -79,7 +79,10 @@ type program struct {
 	getenv         func(string) string
 	stdout, stderr io.Writer
 	signals        <-chan os.Signal
-	now            func() time.Time
+	// orphaned is closed when the run-job that this process is a part of is gone;
+	// nil if there is none.
+	orphaned <-chan struct{}
+	now      func() time.Time
 	// exit ends the process at once; nil in tests.
 	exit func(code int)
 }
@@ -117,8 +120,17 @@ func (p *program) run() int {
 		return exitTerminated
 	}
 	// Others look for the cause on stderr; the log is on stdout.
-	fmt.Fprintf(p.stderr, "%s: %v\n", p.name, err)
+	fmt.Fprintf(p.stderr, "%s: %v\n", p.speaker(), err)
 	return exitCode(err)
+}
+
+// speaker is who an error comes from, for the user: a program that run-job runs
+// is its part, under a file name that nobody gave.
+func (p *program) speaker() string {
+	if p.orphaned != nil {
+		return "run-job"
+	}
+	return p.name
 }
 
 func (p *program) do() error {
@@ -189,6 +201,10 @@ var errSecondSignal = errors.New("told so by a second signal")
 // Ctrl-C to the whole process group, and a parent may pass it on.
 const sameSignal = 100 * time.Millisecond
 
+// orphanGrace is what a process whose run-job is gone may take to end in order:
+// the default of task.shutdown.ms.
+const orphanGrace = 30 * time.Second
+
 // secondGrace is what a second signal leaves for closing connections and for
 // the last words.
 const secondGrace = time.Second
@@ -199,10 +215,19 @@ func (p *program) watch(ctx context.Context, stop func(why string)) (context.Con
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		var first time.Time
+		orphaned := p.orphaned
 		for {
 			select {
 			case <-ctx.Done():
 				return
+			case <-orphaned:
+				orphaned = nil
+				// What it prints may have gone to run-job.
+				ossignal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+				stop("run-job is gone")
+				if p.exit != nil {
+					time.AfterFunc(orphanGrace, func() { p.exit(exitFailed) })
+				}
 			case s := <-p.signals:
 				switch now := p.now(); {
 				case first.IsZero():

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,11 +22,11 @@ import (
 func (j *Job) runInBackground(ctx context.Context, o RunOptions) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	switch h, err := j.Here(ctx); {
-	case err == nil:
-		return refusedError{fmt.Errorf("the job %s runs already as process %d (%sui/); stop it with run-job kill and the same configuration", j.Name(), h.address.PID, h.address.URL)}
-	case !errors.Is(err, errNotHere):
+	switch h, held, err := launch.HolderOf(j.home(), j.Name()); {
+	case err != nil:
 		return err
+	case held && h.Alive() && !(o.Replace && h.Doing == ""):
+		return j.claimed(ctx, h, "")
 	}
 	before, err := launch.AddressOf(j.home(), j.Name())
 	if err != nil && !errors.Is(err, launch.ErrNoAddress) {
@@ -92,16 +93,20 @@ func (j *Job) endedEarly(err error) error {
 	if errors.As(err, &exit) && exit.ExitCode() > 0 {
 		code = exit.ExitCode()
 	}
-	text := err.Error()
-	b, _ := os.ReadFile(j.logFile()) // if it cannot be read, the code has to do
+	text := cmp.Or(j.loggedCause(), err.Error())
+	return failedError{fmt.Errorf("%s (log: %s)", text, j.logFile()), code}
+}
+
+// loggedCause is the error that the log of the run in the background ends with;
+// "" if it cannot be read or has none.
+func (j *Job) loggedCause() (text string) {
+	b, _ := os.ReadFile(j.logFile())
 	for line := range strings.Lines(string(b)) {
-		for _, program := range []string{"run-job: ", "run-container: "} {
-			if cause, ok := strings.CutPrefix(line, program); ok {
-				text = strings.TrimSpace(cause)
-			}
+		if cause, ok := strings.CutPrefix(line, "run-job: "); ok {
+			text = strings.TrimSpace(cause)
 		}
 	}
-	return failedError{fmt.Errorf("%s (log: %s)", text, j.logFile()), code}
+	return text
 }
 
 // onThisMachine says if the job's factory runs it here.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"heddle/config"
+	"heddle/internal/launch"
 )
 
 // Dev runs a job in one process and starts it anew when its code or its
@@ -125,8 +126,9 @@ type run struct {
 	done chan error
 }
 
-func (d *Dev) begin() (*run, error) {
+func (d *Dev) begin(t *launch.Tether) (*run, error) {
 	r := &run{cmd: d.Command(), done: make(chan error, 1)}
+	t.Tie(r.cmd)
 	if err := r.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -151,7 +153,12 @@ func (d *Dev) Run(ctx context.Context) error {
 	}
 	d.Say.Release()
 	files := d.watched(j)
-	current, err := d.begin()
+	t, err := launch.NewTether()
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	current, err := d.begin(t)
 	if err != nil {
 		return err
 	}
@@ -195,7 +202,7 @@ func (d *Dev) Run(ctx context.Context) error {
 			continue
 		}
 		current.end()
-		if current, err = d.begin(); err != nil {
+		if current, err = d.begin(t); err != nil {
 			return fmt.Errorf("dev: %w", err)
 		}
 	}

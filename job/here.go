@@ -22,6 +22,16 @@ type Here struct {
 	job     *Job
 	address launch.Address
 	status  coordinator.Status
+	// holder is the run-job that runs it.
+	holder launch.Holder
+}
+
+// what names the run.
+func (h *Here) what() string {
+	if h.address.URL == "" {
+		return fmt.Sprintf("process %d, which is starting", h.address.PID)
+	}
+	return fmt.Sprintf("process %d (%sui/)", h.address.PID, h.address.URL)
 }
 
 // errNotHere: the job does not run on this machine.
@@ -43,8 +53,17 @@ func (j *Job) Here(ctx context.Context) (*Here, error) {
 	if err != nil && !errors.Is(err, launch.ErrNoAddress) {
 		return nil, err
 	}
-	h := &Here{job: j, address: a}
+	holder, held, claimErr := launch.HolderOf(j.home(), j.Name())
+	if claimErr != nil {
+		return nil, claimErr
+	}
+	h := &Here{job: j, address: a, holder: holder}
 	if err == nil && h.ask(ctx) == nil {
+		return h, nil
+	}
+	if held && holder.Alive() && holder.Doing == "" {
+		h.address = launch.Address{PID: holder.PID}
+		h.status = coordinator.Status{State: coordinator.JobStarting}
 		return h, nil
 	}
 	last := ""
@@ -69,6 +88,9 @@ func (h *Here) ask(ctx context.Context) error {
 // State describes the run as an application is described.
 func (h *Here) State() State {
 	s := h.status
+	if h.address.URL == "" {
+		return State{Name: h.job.Name(), State: s.State, Process: h.address.PID}
+	}
 	return State{
 		Name: h.job.Name(), User: s.User, State: s.State, FinalStatus: s.FinalStatus, TrackingURL: h.address.URL + "ui/",
 		Diagnostics: s.Diagnostics, StartedAt: s.StartedAt, Process: h.address.PID,
@@ -95,16 +117,63 @@ func (h *Here) Kill(ctx context.Context, patience time.Duration, say *Say) error
 		case <-limit.C:
 			say.Done()
 			say.Warn("process %d did not stop within %s (task.shutdown.ms and %s); killing it", pid, patience+killMargin, killMargin)
-			return syscall.Kill(pid, syscall.SIGKILL)
+			return h.force()
 		}
-		// The address is forgotten a moment before the process ends.
-		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		// The address is forgotten a moment before the process ends, and run-job
+		// ends a moment after the program that it runs.
+		if over, err := h.over(); over || err != nil {
 			say.Done()
+			if err == nil {
+				err = h.failure(began)
+			}
+			if err != nil {
+				return err
+			}
 			say.Step("job %s (process %d) stopped after %.1f s", h.job.Name(), pid, time.Since(began).Seconds())
 			return nil
 		}
 		say.Moving("job %s is stopping, %.0f s", h.job.Name(), time.Since(began).Seconds())
 	}
+}
+
+// force ends the processes at once.
+func (h *Here) force() error {
+	for _, pid := range []int{h.address.PID, h.holder.PID} {
+		if pid <= 0 {
+			continue
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return refusedError{fmt.Errorf("kill process %d of job %s: %w", pid, h.job.Name(), err)}
+		}
+	}
+	return nil
+}
+
+// over says if the run has ended; another may have begun.
+func (h *Here) over() (bool, error) {
+	if !errors.Is(syscall.Kill(h.address.PID, 0), syscall.ESRCH) {
+		return false, nil
+	}
+	now, held, err := launch.HolderOf(h.job.home(), h.job.Name())
+	return err == nil && (!held || now.PID != h.holder.PID), err
+}
+
+// failure is an error if the run that was told to stop then has failed.
+func (h *Here) failure(told time.Time) error {
+	end, _, err := launch.HolderOf(h.job.home(), h.job.Name())
+	if err != nil || end.PID != h.holder.PID || !end.Ended || end.Code == ExitDone {
+		return err
+	}
+	text := end.Error
+	if info, err := os.Stat(h.job.logFile()); text == "" && err == nil && info.ModTime().After(told) {
+		if text = h.job.loggedCause(); text != "" {
+			text += " (log: " + h.job.logFile() + ")"
+		}
+	}
+	if text == "" {
+		text = "the terminal of its run-job says why"
+	}
+	return failedError{fmt.Errorf("the job %s (process %d) was told to stop, and failed with exit code %d: %s", h.job.Name(), h.address.PID, end.Code, text), ExitFailed}
 }
 
 // logFile is where a run in the background writes what it says.

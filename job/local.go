@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"heddle/config"
+	"heddle/internal/launch"
 )
 
 // RunOptions are the flags of a run.
@@ -29,7 +30,8 @@ type RunOptions struct {
 	// Again makes the command that runs the job in the foreground: what a start in
 	// the background starts.
 	Again func() *exec.Cmd
-	// Replace stops a job of the same name that runs on YARN.
+	// Replace stops a job of the same name that runs already, where this one is to
+	// run.
 	Replace bool
 	Stdout  io.Writer
 	Stderr  io.Writer
@@ -46,9 +48,9 @@ func (j *Job) Run(ctx context.Context, o RunOptions) error {
 	case config.YARN:
 		return j.runOnYARN(ctx, o)
 	case config.Process:
-		return j.runProcesses(ctx, o)
+		return j.runHere(ctx, o, j.runProcesses)
 	default:
-		return j.runThread(ctx, o)
+		return j.runHere(ctx, o, j.runThread)
 	}
 }
 
@@ -75,6 +77,7 @@ func (j *Job) start(ctx context.Context, o RunOptions) (*ready, config.Config, e
 		return nil, config.Config{}, err
 	}
 	j.say.Release()
+	j.changed = true
 	keys, err := j.change(ctx, r)
 	if ctx.Err() != nil {
 		err = Silent{}
@@ -92,7 +95,7 @@ func (j *Job) start(ctx context.Context, o RunOptions) (*ready, config.Config, e
 
 // runThread runs the whole job in one process, that of the user's program
 // (Samza: ThreadJobFactory).
-func (j *Job) runThread(ctx context.Context, o RunOptions) error {
+func (j *Job) runThread(ctx context.Context, o RunOptions, t *launch.Tether) error {
 	r, c, err := j.start(ctx, o)
 	if err != nil {
 		return err
@@ -109,6 +112,7 @@ func (j *Job) runThread(ctx context.Context, o RunOptions) error {
 	}
 	cmd := exec.Command(r.program, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, o.Stdout, o.Stderr
+	t.Tie(cmd)
 	// The program gets a terminal's Ctrl-C itself; what run-job alone is sent is
 	// passed on. Here it must not end run-job, which may serve the Kafka.
 	signals := make(chan os.Signal, 4)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,8 +18,10 @@ import (
 	"heddle/config"
 	"heddle/container"
 	"heddle/coordinator"
+	"heddle/internal/launch"
 	"heddle/jobmodel"
 	"heddle/system"
+	"heddle/yarn/hadoopconf"
 )
 
 // Position is one task's place in one partition, as `checkpoint show` prints it.
@@ -221,9 +224,11 @@ func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
 		return nil, Usage("%v; name an input of the job as system.stream", err)
 	}
 	at = config.Physical(j.Config, at.System, at.Stream)
-	if err := j.notRunning(ctx); err != nil {
+	release, err := j.notRunning(ctx)
+	if err != nil {
 		return nil, err
 	}
+	defer release()
 	p, err := j.positions(ctx)
 	if err != nil {
 		return nil, err
@@ -250,12 +255,42 @@ func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
 	return p.list(ctx)
 }
 
-// notRunning refuses to change the checkpoints under a job that runs on YARN:
-// its next commit would undo the change.
-func (j *Job) notRunning(ctx context.Context) error {
-	if j.Factory != config.YARN {
-		return nil
+// notRunning refuses to change the checkpoints under a job that runs, here or on
+// YARN: its next commit would undo the change. Until release is called, it cannot
+// be started here.
+func (j *Job) notRunning(ctx context.Context) (release func(), err error) {
+	const doing = "checkpoint set"
+	if j.onThisMachine() && len(hadoopconf.DirsFromEnvironment(os.LookupEnv)) == 0 {
+		return j.claimFor(ctx, doing)
 	}
+	// The files may name another factory than its submit did.
+	switch err := j.notOnYARN(ctx, doing); {
+	case err == nil:
+	case j.onThisMachine() && !errors.As(err, new(refusedError)):
+		j.say.Warn("whether the job runs on YARN, too, is not known: %v", err)
+	default:
+		return nil, err
+	}
+	if j.onThisMachine() {
+		return j.claimFor(ctx, doing)
+	}
+	h, held, err := launch.HolderOf(j.home(), j.Name())
+	if err == nil && held && h.Alive() {
+		err = j.claimed(ctx, h, doing)
+	}
+	return func() {}, err
+}
+
+// claimFor keeps starts on this machine away until release is called.
+func (j *Job) claimFor(ctx context.Context, doing string) (release func(), err error) {
+	c, err := j.claim(ctx, doing)
+	if err != nil {
+		return nil, err
+	}
+	return c.Withdraw, nil
+}
+
+func (j *Job) notOnYARN(ctx context.Context, doing string) error {
 	c, err := OpenCluster(j.log)
 	if err != nil {
 		return err
@@ -263,7 +298,7 @@ func (j *Job) notRunning(ctx context.Context) error {
 	defer c.Close()
 	running, err := c.named(ctx, j.Name(), live...)
 	if err == nil && len(running) > 0 {
-		err = refusedError{fmt.Errorf("the job %s runs as %s, and would write its own checkpoints over these; stop it first with run-job kill %s", j.Name(), running[0].ID, running[0].ID)}
+		err = refusedError{fmt.Errorf("%s: the job %s runs as %s, and would write its own checkpoints over these; stop it first with run-job kill %s", doing, j.Name(), running[0].ID, running[0].ID)}
 	}
 	return err
 }

@@ -79,7 +79,7 @@ func (j *Job) build(ctx context.Context, r *ready, p program.Program, building i
 		return usageError{err}
 	}
 	r.program, r.tasks = binary, l.Tasks
-	return errors.Join(plan.Task(j.Config, filepath.Base(binary), l.Tasks), plan.Engines(j.Config, l.Engines), plan.SideInputs(j.Config, l.SideInputs))
+	return errors.Join(plan.Task(j.Config, p.String(), l.Tasks), plan.Engines(j.Config, l.Engines), plan.SideInputs(j.Config, l.SideInputs))
 }
 
 // facts asks the systems of the job's streams what there is.

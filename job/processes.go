@@ -46,7 +46,7 @@ func submit(ctx context.Context, c config.Config, systems map[string]system.Syst
 
 // runProcesses runs the application master's part here and each container as a
 // child process (Samza: ProcessJobFactory).
-func (j *Job) runProcesses(ctx context.Context, o RunOptions) error {
+func (j *Job) runProcesses(ctx context.Context, o RunOptions, t *launch.Tether) error {
 	r, c, err := j.start(ctx, o)
 	if err != nil {
 		return err
@@ -84,7 +84,11 @@ func (j *Job) runProcesses(ctx context.Context, o RunOptions) error {
 			}
 			forget = told
 			return &am.Processes{Name: "local_" + config.JobName.Of(c), Output: o.Stdout, Command: func(l am.Launch) (*exec.Cmd, error) {
-				return containerCommand(r.program, dir, url, secret, c, l)
+				cmd, err := containerCommand(r.program, dir, url, secret, c, l)
+				if err == nil {
+					t.Tie(cmd)
+				}
+				return cmd, err
 			}}, nil
 		},
 	})

@@ -92,7 +92,7 @@ func TestBadInput(t *testing.T) {
 		{"no job.name", without("job.name"), run, 2, "job.properties: job.name: not set|such as"},
 		{"no task.class", without("task.class"), run, 2, "job.properties: task.class: not set"},
 		{"no task.inputs", without("task.inputs"), run, 2, "job.properties: task.inputs: not set|such as"},
-		{"task not registered", strings.Replace(goodJob, "CountLatency", "X", 1), run, 2, `job.properties:2: task.class|"latency.X"|registers groupby.Count|latency.CountLatency`},
+		{"task not registered", strings.Replace(goodJob, "CountLatency", "X", 1), run, 2, `job.properties:2: task.class|"latency.X"|the stock program run-container registers groupby.Count|latency.CountLatency`},
 		{"no such topic", without("heddle.preload.kafka.in"), run, 2, "job.properties:3: task.inputs|kafka.in does not exist|topic create kafka.in"},
 		{"nothing to preload", "", with("--config", "heddle.preload.kafka.in=nix.jsonl"), 2, "--config: heddle.preload.kafka.in|nix.jsonl"},
 		{"input without a system", "", with("--config", "task.inputs=in"), 2, "task.inputs|expected system.stream"},

@@ -263,4 +263,24 @@ func TestDevRunsWhatIsWritten(t *testing.T) {
 	if got := strings.Count(out.String(), "done: "); got != 3 {
 		t.Errorf("%d runs ended in order, want 3: %s", got, out.String())
 	}
+
+	// The run of a dev that was killed ends, too.
+	again := exec.Command(cmd.Path, cmd.Args[1:]...)
+	again.Dir, again.Env = cmd.Dir, cmd.Env
+	var says2 said
+	again.Stdout, again.Stderr = &says2, &says2
+	if err := again.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "dev runs again", func() (bool, string) {
+		return strings.Contains(says2.String(), "commit: "), says2.String()
+	})
+	if _, errs, code := start(t, dir, file, "--config=heddle.task.program="+filepath.Join(dir, "page-views")); code != 3 || !strings.Contains(errs, "runs already as process") {
+		t.Errorf("a start beside dev: %d %s", code, errs)
+	}
+	if err := again.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = again.Wait()
+	nobodyIn(t, dir)
 }

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"heddle/internal/launch"
 	"heddle/job"
 )
 
@@ -20,6 +21,13 @@ func main() {
 var stderr = job.Hold(os.Stderr)
 
 func run(args []string) int {
+	if gone := launch.Parent(); gone != nil {
+		// As if it had been told to stop: dev, whose run this is, was killed.
+		go func() {
+			<-gone
+			_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
+		}()
+	}
 	root := newRoot()
 	root.SetArgs(args)
 	ctx := context.Background()

@@ -122,6 +122,9 @@ func newRoot() *cobra.Command {
 				if o.UntilCaughtUp {
 					args = append(args, "--until-caught-up")
 				}
+				if o.Replace {
+					args = append(args, "--replace")
+				}
 				return exec.Command(self, args...)
 			}
 			return j.Run(c.Context(), o)
@@ -133,7 +136,7 @@ func newRoot() *cobra.Command {
 	root.Flags().BoolVar(&o.Detach, "detach", false, "end once YARN has accepted the job; on this machine, once it has begun in the background")
 	root.Flags().BoolVar(&o.UntilCaughtUp, "until-caught-up", false, "commit and end with 0 once every input is read to the end that it had")
 	root.Flags().BoolVar(&o.Quiet, "quiet", false, "plain log lines, no progress")
-	root.Flags().BoolVar(&o.Replace, "replace", false, "on YARN: stop the job first if it runs already")
+	root.Flags().BoolVar(&o.Replace, "replace", false, "stop the job first if it runs already")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return job.Usage("%v; see %s --help", err, c.CommandPath())
 	})

@@ -35,6 +35,17 @@ type Program struct {
 	Stock bool
 }
 
+// String names the program as its user did: by its folder or its file.
+func (p Program) String() string {
+	switch {
+	case p.Stock:
+		return "the stock program run-container"
+	case p.Dir != "":
+		return "the program " + p.Dir
+	}
+	return "the program " + p.Binary
+}
+
 // Find applies the rule of the contract: heddle.task.program (a folder or a
 // binary; a relative one lies beside the properties file), else the Go main
 // package beside the properties file, else the stock program. besideFile is the

@@ -1,7 +1,0 @@
-//go:build !linux
-
-package am
-
-import "syscall"
-
-func dieWithParent(*syscall.SysProcAttr) {}

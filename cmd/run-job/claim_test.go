@@ -1,0 +1,183 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const jobFile = "--config-path=job.properties"
+
+// foreground is a run-job that was left running.
+type foreground struct {
+	cmd   *exec.Cmd
+	out   said
+	ended chan error
+}
+
+func runInForeground(t *testing.T, dir string, args ...string) *foreground {
+	t.Helper()
+	f := &foreground{cmd: exec.Command(filepath.Join(binaries, "run-job"), args...), ended: make(chan error, 1)}
+	f.cmd.Dir = dir
+	f.cmd.Env = append(os.Environ(), "HEDDLE_CHECKOUT=", "HADOOP_CONF_DIR=", "YARN_CONF_DIR=")
+	f.cmd.Stdout, f.cmd.Stderr = &f.out, &f.out
+	// What lives on holds the pipes of its output, too.
+	if err := f.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { f.ended <- f.cmd.Wait() }()
+	t.Cleanup(func() { _ = f.cmd.Process.Kill() })
+	return f
+}
+
+// processed waits until the job that runs in dir has processed n messages, and
+// gives the process that status names.
+func processed(t *testing.T, dir string, n int) (pid int) {
+	t.Helper()
+	until(t, "it has processed the input", func() (bool, string) {
+		var s struct {
+			Process int
+			Job     struct{ Totals struct{ Processed int } }
+		}
+		out, errs, _ := start(t, dir, "status", "--json", jobFile)
+		if err := json.Unmarshal([]byte(out), &s); err != nil {
+			return false, out + errs
+		}
+		pid = s.Process
+		return s.Job.Totals.Processed == n, out
+	})
+	return pid
+}
+
+func nobodyIn(t *testing.T, dir string) {
+	t.Helper()
+	until(t, "nothing runs in the folder", func() (bool, string) {
+		for _, cwd := range processFolders(t) {
+			if cwd == dir {
+				return false, cwd
+			}
+		}
+		return true, ""
+	})
+}
+
+func messages(t *testing.T, dir, stream, part string) int {
+	t.Helper()
+	out, errs, code := start(t, dir, "topic", "tail", stream, "--until-end", "--json", jobFile)
+	if code != 0 {
+		t.Fatalf("topic tail %s: %s", stream, errs)
+	}
+	return strings.Count(out, part)
+}
+
+// A job runs once on a machine: a second start is refused before it has changed
+// anything, or stops the first; what a killed run-job leaves ends by itself.
+func TestOneRunOnAMachine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	for _, factory := range []string{"thread", "process"} {
+		t.Run(factory, func(t *testing.T) {
+			dir := folder(t, map[string]string{
+				"job.properties": goodJob + "systems.kafka.samza.key.serde=string\njob.factory.class=" + factory + "\nstreams.pageviews.samza.system=kafka\nstreams.pageviews.partition.count=1\n",
+				"in.jsonl":       `{"user":"a","latencyMs":1}` + "\n",
+			})
+			first := runInForeground(t, dir, jobFile)
+			pid := processed(t, dir, 1)
+			names := "job j_1 runs already as process " + strconv.Itoa(pid) + " (http"
+			for _, how := range [][]string{{jobFile}, {"--detach", jobFile}, {"--until-caught-up", jobFile}} {
+				_, errs, code := start(t, dir, how...)
+				line, _, _ := strings.Cut(errs, "\n")
+				if code != 3 || !strings.HasPrefix(line, "run-job: the ") || !strings.Contains(line, names) || !strings.Contains(line, "run-job kill") {
+					t.Errorf("%q beside it: %d %s", how, code, errs)
+				}
+			}
+			if n := messages(t, dir, "kafka.in", `"latencyMs"`); n != 1 {
+				t.Errorf("%d messages are preloaded by 1 start", n)
+			}
+			if _, errs, code := start(t, dir, "checkpoint", "set", "kafka.in", "--to=oldest", jobFile); code != 3 || !strings.Contains(errs, "runs as process "+strconv.Itoa(pid)) || !strings.Contains(errs, "run-job kill") {
+				t.Errorf("checkpoint set beside it: %d %s", code, errs)
+			}
+			if got := processed(t, dir, 1); got != pid {
+				t.Errorf("status names process %d now, not %d", got, pid)
+			}
+
+			second := runInForeground(t, dir, "--replace", jobFile)
+			if err := <-first.ended; err != nil {
+				t.Errorf("the end of the one that was replaced: %v\n%s", err, first.out.String())
+			}
+			if got := processed(t, dir, 1); got == pid {
+				t.Errorf("process %d still runs", pid)
+			}
+			if err := second.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			// The next start waits for what is left, and takes over.
+			if out, errs, code := start(t, dir, "--until-caught-up", jobFile); code != 0 {
+				t.Errorf("after kill -9: %d %s%s", code, out, errs)
+			}
+			nobodyIn(t, dir)
+			if n := messages(t, dir, "kafka.in", `"latencyMs"`); n != 3 {
+				t.Errorf("%d messages are preloaded by 3 starts", n)
+			}
+			if n := messages(t, dir, "kafka.pageviews", `"user":"a"`); n != 3 {
+				t.Errorf("%d results for 3 messages", n)
+			}
+
+			// Without a next start, what is left ends alike.
+			third := runInForeground(t, dir, jobFile)
+			processed(t, dir, 1)
+			if err := third.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			nobodyIn(t, dir)
+			if n := messages(t, dir, "kafka.pageviews", `"user":"a"`); n != 4 {
+				t.Errorf("%d results for 4 messages: the last run was not stopped in order", n)
+			}
+			if _, errs, code := start(t, dir, "status", jobFile); code != 2 || !strings.Contains(errs, "does not run on this machine") {
+				t.Errorf("status after the end: %d %s", code, errs)
+			}
+			if _, errs, code := start(t, dir, "checkpoint", "set", "kafka.in", "--to=newest", jobFile); code != 0 {
+				t.Errorf("checkpoint set after the end: %d %s", code, errs)
+			}
+		})
+	}
+}
+
+// A job that fails when it is told to stop has not just stopped.
+func TestKillTellsOfAFailure(t *testing.T) {
+	const program = `#!/bin/sh
+if [ "$1" = --list-tasks ]; then echo '{"tasks":["latency.CountLatency"]}'; exit; fi
+trap 'echo "run-job: the last window was not sent" >&2; exit CODE' TERM
+touch ready
+while :; do sleep 0.05; done
+`
+	for _, code := range []int{0, 1, 3} {
+		dir := folder(t, map[string]string{"job.properties": goodJob + "heddle.task.program=program\n", "in.jsonl": "{}\n"})
+		if err := os.WriteFile(filepath.Join(dir, "program"), []byte(strings.Replace(program, "CODE", strconv.Itoa(code), 1)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		f := runInForeground(t, dir, jobFile)
+		until(t, "the program runs", func() (bool, string) {
+			_, err := os.Stat(filepath.Join(dir, "ready"))
+			return err == nil, f.out.String()
+		})
+		out, errs, got := start(t, dir, "status", "--json", jobFile)
+		if !strings.Contains(out, `"STARTING"`) || !strings.Contains(out, `"process":`+strconv.Itoa(f.cmd.Process.Pid)) || got != 0 {
+			t.Errorf("status: %d %s%s", got, out, errs)
+		}
+		_, errs, got = start(t, dir, "kill", jobFile)
+		switch {
+		case code == 0 && (got != 0 || !strings.Contains(errs, "stopped after")):
+			t.Errorf("it stopped in order: %d %s", got, errs)
+		case code != 0 && (got != 1 || !strings.HasPrefix(errs, "run-job: ") || !strings.Contains(errs, "failed with exit code "+strconv.Itoa(code)) || strings.Contains(errs, "stopped after")):
+			t.Errorf("it failed with %d: %d %s", code, got, errs)
+		}
+		<-f.ended
+	}
+}

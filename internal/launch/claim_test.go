@@ -1,0 +1,105 @@
+package launch
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+)
+
+func TestClaim(t *testing.T) {
+	home := t.TempDir()
+	if h, held, err := HolderOf(home, "j_1"); err != nil || held || h != (Holder{}) {
+		t.Fatalf("nobody was here: %+v %v %v", h, held, err)
+	}
+	c, err := TakeClaim(home, "j_1", "a longer text, which is written over")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, held, err := HolderOf(home, "j_1"); err != nil || !held || !h.Alive() || h.PID != os.Getpid() || h.Doing == "" {
+		t.Errorf("held: %+v %v %v", h, held, err)
+	}
+	if _, err := TakeClaim(home, "j_1", ""); !errors.Is(err, ErrClaimed) {
+		t.Errorf("taken twice: %v", err)
+	}
+	other, err := TakeClaim(home, "j_2", "")
+	if err != nil {
+		t.Fatalf("another job: %v", err)
+	}
+	// Who holds the file holds the claim, after the end of who took it.
+	tether, err := NewTether(c.File())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", "read x <&3; exit 7") // until the pipe ends
+	tether.Tie(cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.End(1, "broken"); err != nil {
+		t.Fatal(err)
+	}
+	if h, held, err := HolderOf(home, "j_1"); err != nil || !held || h.Alive() || h.Code != 1 || h.Error != "broken" {
+		t.Errorf("held by a child: %+v %v %v", h, held, err)
+	}
+	if _, err := TakeClaim(home, "j_1", ""); !errors.Is(err, ErrClaimed) {
+		t.Errorf("taken from a child: %v", err)
+	}
+	tether.Close()
+	if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != 7 {
+		t.Errorf("the child has not seen the end of the pipe: %v", cmd.ProcessState)
+	}
+	c, err = TakeClaim(home, "j_1", "")
+	if err != nil {
+		t.Fatalf("after the child's end: %v", err)
+	}
+	if err := errors.Join(c.End(0, ""), other.End(0, "")); err != nil {
+		t.Error(err)
+	}
+	if h, held, err := HolderOf(home, "j_1"); err != nil || held || h.Doing != "" || !h.Ended || h.Code != 0 {
+		t.Errorf("at the end: %+v %v %v", h, held, err)
+	}
+	c, err = TakeClaim(home, "j_1", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Withdraw()
+	if _, err := os.Stat(FileOf(home, "j_1", "claim")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("withdrawn: %v", err)
+	}
+	// What a dead process has left is taken over; what cannot be read, too.
+	for _, text := range []string{`{"pid":` + strconv.Itoa(cmd.Process.Pid) + `}`, "{", ""} {
+		if err := os.WriteFile(FileOf(home, "j_3", "claim"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if h, held, err := HolderOf(home, "j_3"); err != nil || held || h.Alive() {
+			t.Errorf("%q: %+v %v %v", text, h, held, err)
+		}
+		c, err := TakeClaim(home, "j_3", "")
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if err := c.End(0, ""); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The environment alone ties nobody.
+func TestParentNeedsThePipe(t *testing.T) {
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, value := range []string{"", "x", "0", "3x", "99999", strconv.Itoa(int(file.Fd()))} {
+		t.Setenv(EnvParent, value)
+		if Parent() != nil {
+			t.Errorf("%q: tied", value)
+		}
+		if _, ok := os.LookupEnv(EnvParent); ok {
+			t.Errorf("%q: passed on", value)
+		}
+	}
+}
