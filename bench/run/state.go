@@ -175,8 +175,10 @@ func (b *bench) largeOnce(ctx context.Context, w workload, partitions, i int, me
 		return p, err
 	}
 	defer b.forget(context.WithoutCancel(ctx), o.createdOutput)
-	limit := fmt.Sprintf("GOMEMLIMIT=%d", memory*3/4)
-	cache, buffer := memory/4, memory/8
+	limit := fmt.Sprintf("GOMEMLIMIT=%d", memory*9/10)
+	// Caches and buffers are a small part of it: the collector needs room, and
+	// what is fetched ahead and not yet acknowledged takes some, too.
+	cache, buffer := memory/8, memory/16
 	o.state, o.environment = bare.state, []string{limit}
 	o.bareArgs = []string{fmt.Sprintf("--cache-bytes=%d", cache), fmt.Sprintf("--buffer-bytes=%d", buffer)}
 
@@ -185,7 +187,7 @@ func (b *bench) largeOnce(ctx context.Context, w workload, partitions, i int, me
 	h.config = append(h.config,
 		fmt.Sprintf("stores.state.container.cache.size.bytes=%d", cache),
 		fmt.Sprintf("stores.state.container.write.buffer.size.bytes=%d", buffer),
-		fmt.Sprintf("heddle.stores.state.object.cache.bytes=%d", max(memory/16, 1)))
+		fmt.Sprintf("heddle.stores.state.object.cache.bytes=%d", memory/32))
 	if b.s.profiles != "" {
 		h.profile = filepath.Join(b.s.profiles, fmt.Sprintf("%s-%d-run%d-heddle.prof", w.name, partitions, i+1))
 	}

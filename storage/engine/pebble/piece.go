@@ -22,7 +22,6 @@ type piece struct {
 	refs    []sortRef
 	aux     []sortRef
 	reading int
-	prev    []byte
 }
 
 // sortRef is a record, with the eight bytes of its key that follow the shared
