@@ -20,15 +20,16 @@ fi
 
 program=$checkout/build/run-job
 # The compiler collects its garbage less often: an empty cache is filled in four fifths of the CPU time.
+# What only a debugger reads is left out: that halves the time to link.
 export GOGC_BUILD=${GOGC_BUILD:-400}
 log=$(mktemp "${TMPDIR:-/tmp}/heddle-build.XXXXXX") || exit 1
 trap 'rm -f "$log"' EXIT
 if [ -t 2 ]; then
   [ -x "$program" ] || echo "building Heddle (once; with an empty Go cache this takes up to a minute)" >&2
-  (cd "$checkout" && GOGC=$GOGC_BUILD CGO_ENABLED=0 go build -o "$program" ./cmd/run-job) 2> >(tee "$log" >&2)
+  (cd "$checkout" && GOGC=$GOGC_BUILD CGO_ENABLED=0 go build -ldflags='-s -w' -o "$program" ./cmd/run-job) 2> >(tee "$log" >&2)
   status=$?
 else
-  (cd "$checkout" && GOGC=$GOGC_BUILD CGO_ENABLED=0 go build -o "$program" ./cmd/run-job) >"$log" 2>&1
+  (cd "$checkout" && GOGC=$GOGC_BUILD CGO_ENABLED=0 go build -ldflags='-s -w' -o "$program" ./cmd/run-job) >"$log" 2>&1
   status=$?
   [ $status -eq 0 ] || cat "$log" >&2
 fi

@@ -135,7 +135,8 @@ func packageName(src []byte) string {
 type Target struct {
 	// OS and Arch are GOOS and GOARCH; empty means this machine's.
 	OS, Arch string
-	// Strip leaves out symbols and debugging data, for packages.
+	// Strip leaves out this machine's paths, and symbols and debugging data even if
+	// GOFLAGS has -ldflags, for packages.
 	Strip bool
 	// Tags are build tags, separated by commas.
 	Tags string
@@ -144,14 +145,19 @@ type Target struct {
 // Build compiles the Go main package pkg (an import path or ".") of the module
 // that dir lies in into the file out, without cgo. Go's cache makes a second
 // build of the same code quick. What the compiler says goes to progress, and is
-// part of the error.
+// part of the error. What a debugger needs is left out; GOFLAGS=-ldflags= keeps it.
 func Build(ctx context.Context, dir, pkg, out string, t Target, progress io.Writer) error {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return fmt.Errorf("build of %s: %w", pkg, err)
 	}
 	args := []string{"build", "-o", out}
 	if t.Strip {
-		args = append(args, "-trimpath", "-ldflags=-s -w")
+		args = append(args, "-trimpath")
+	}
+	// Half of the time to link goes into what only a debugger reads: a panic names
+	// functions and lines without it.
+	if t.Strip || !strings.Contains(os.Getenv("GOFLAGS"), "-ldflags") {
+		args = append(args, "-ldflags=-s -w")
 	}
 	if t.Tags != "" {
 		args = append(args, "-tags="+t.Tags)
