@@ -132,8 +132,8 @@ func readInput(c config.Config, id system.StreamID) (inputSettings, error) {
 	return in, nil
 }
 
-// chosen tells which key chose the serde that could not decode a message, and
-// where it stands; empty if none did.
+// chosen tells which key chose the serde that could not decode a message; empty
+// if none did. A container does not know the file that the key stands in.
 func (s *settings) chosen(e *task.DecodeError) string {
 	sc, err := config.Stream(s.config, e.Source.System, e.Source.Stream)
 	if err != nil {
@@ -146,5 +146,5 @@ func (s *settings) chosen(e *task.DecodeError) string {
 	if name == "" || key == "" {
 		return ""
 	}
-	return fmt.Sprintf("; the serde is chosen by %s=%s (%s)", key, name, s.config.Origin(key))
+	return fmt.Sprintf("; the serde is chosen by %s=%s", key, name)
 }
