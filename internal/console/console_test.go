@@ -79,6 +79,20 @@ out: kafka.out  u2 → v
 	expect(t, "a window without output", show(d, 1200*time.Millisecond), "")
 }
 
+// With a short task.window.ms there is always one more.
+func TestDigestOfShortWindows(t *testing.T) {
+	d := newDigest()
+	for i := range patience {
+		d.add(events.Windowed{Sent: 1})
+		expect(t, "while more may come", show(d, time.Duration(i)*200*time.Millisecond), "")
+	}
+	d.add(events.Windowed{Sent: 1})
+	d.add(events.Committed{Task: "Partition 0", Messages: 7, Sent: 3})
+	expect(t, "enough", show(d, time.Second), `window: 3 tasks sent 3 messages (each task's Window is called every task.window.ms)
+commit: 1 task: 7 messages read and 3 sent are safe (a restart goes on from here)
+`)
+}
+
 func TestDigestGrowsQuiet(t *testing.T) {
 	d := newDigest()
 	lines := 0

@@ -42,8 +42,9 @@ type digest struct {
 	windows  struct {
 		tasks int
 		sent  int64
-		// seen is tasks at the last call: more may be coming.
-		seen int
+		// seen is tasks at the last call: more may be coming. That was waited for
+		// at so many calls.
+		seen, waited int
 	}
 	sent      map[string][]events.Sent
 	sentOrder []string
@@ -176,12 +177,17 @@ func (d *digest) lines(now time.Time, final bool) []line {
 	return out
 }
 
+// patience is how many calls wait for further windows: those of a short
+// task.window.ms never end to come.
+const patience = 2
+
 // settled says whether the tasks whose windows are due at the same moment are
 // through: none came since the last call.
 func (d *digest) settled(final bool) bool {
 	w := &d.windows
-	if w.tasks != w.seen && !final {
+	if w.tasks != w.seen && w.waited < patience && !final {
 		w.seen = w.tasks
+		w.waited++
 		return false
 	}
 	return true
@@ -196,7 +202,7 @@ func (d *digest) work(now time.Time) []line {
 		out = append(out, line{label: "window", text: fmt.Sprintf("%s sent %s", count(d.windows.tasks, "task"), count(d.windows.sent, "message")),
 			hint: "each task's Window is called every task.window.ms"})
 	}
-	d.windows.tasks, d.windows.sent, d.windows.seen = 0, 0, 0
+	d.windows.tasks, d.windows.sent, d.windows.seen, d.windows.waited = 0, 0, 0, 0
 	for _, stream := range d.sentOrder {
 		if windowed || d.allow("out "+stream, now, 3, 5*time.Second) {
 			for _, e := range d.sent[stream] {
