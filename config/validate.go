@@ -299,7 +299,7 @@ func (v *validator) stores() {
 			continue
 		}
 		reported[name] = true
-		v.fail(errorAt(v.c, key, fmt.Sprintf("set %s=memory", StoreFactory.Name(name)),
+		v.fail(errorAt(v.c, key, fmt.Sprintf("set %s=pebble (on disk; Samza's RocksDB factory means it, too) or memory", StoreFactory.Name(name)),
 			"the store %s has no factory%s", quote(name), didYouMean(name, names)))
 	}
 }

@@ -90,7 +90,7 @@ func TestValidate(t *testing.T) {
 		}, nil},
 		{"serde class", "serializers.registry.x.class=com.example.XSerde", []string{`serializers.registry.x.class: "com.example.XSerde" is not valid: no serde`}, nil},
 		{"store without a factory", "stores.counts.factory=memory\nstores.cuonts.changelog=kafka.log\nstores.cuonts.key.serde=string", []string{
-			`stores.cuonts.changelog: the store "cuonts" has no factory (did you mean counts?); set stores.cuonts.factory=memory`,
+			`stores.cuonts.changelog: the store "cuonts" has no factory (did you mean counts?); set stores.cuonts.factory=pebble (on disk; Samza's RocksDB factory means it, too) or memory`,
 		}, nil},
 		{"compaction lag by topic setting", "stores.s.factory=memory\nstores.s.changelog=log\nstores.s.changelog.kafka.min.compaction.lag.ms=1", []string{
 			"stores.s.changelog.kafka.min.compaction.lag.ms: Samza refuses this spelling",
