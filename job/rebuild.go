@@ -71,7 +71,10 @@ type rebuiltStore struct {
 const (
 	rebuiltFile    = "RESTORED.json"
 	rebuiltVersion = 1
-	// ToCheckpoint and ToEnd are what --to takes.
+)
+
+// What --to takes: the position of the task's checkpoint, or the changelog's end.
+const (
 	ToCheckpoint = "checkpoint"
 	ToEnd        = "end"
 )
