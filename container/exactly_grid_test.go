@@ -41,6 +41,10 @@ func newGridJob(t *testing.T, g *grid.Grid, more ...string) *embeddedJob {
 	return j
 }
 
+// soak: HEDDLE_SOAK=1 asks for more rounds than continuous integration has time
+// for.
+func soak() bool { return os.Getenv("HEDDLE_SOAK") == "1" }
+
 // Killed by SIGKILL again and again under load, on a real Kafka, with stores in
 // memory and on disk: nothing is lost and nothing comes twice. What a killed
 // container left open delays nobody: a transaction times out after a minute.
@@ -48,8 +52,12 @@ func TestGridKillNineExactlyOnce(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
 	for _, engine := range []string{"memory", "pebble"} {
 		t.Run(engine, func(t *testing.T) {
-			l := newOnslaught(t, newGridJob(t, g, "heddle.processing.guarantee", "exactly-once", "stores.counts.factory", engine), 300_000, 7)
-			l.kill(15)
+			records, kills := 120_000, 6
+			if soak() {
+				records, kills = 300_000, 15
+			}
+			l := newOnslaught(t, newGridJob(t, g, "heddle.processing.guarantee", "exactly-once", "stores.counts.factory", engine), records, 7)
+			l.kill(kills)
 			l.finish(true)
 			if l.slow > 30*time.Second {
 				t.Errorf("a container ran only after %v", l.slow)
@@ -62,7 +70,11 @@ func TestGridKillNineExactlyOnce(t *testing.T) {
 // end with an error that says why.
 func TestGridZombies(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
-	l := newOnslaught(t, newGridJob(t, g, "heddle.processing.guarantee", "exactly-once"), 300_000, 8)
+	records, zombies := 150_000, 3
+	if soak() {
+		records, zombies = 300_000, 6
+	}
+	l := newOnslaught(t, newGridJob(t, g, "heddle.processing.guarantee", "exactly-once"), records, 8)
 	var out *bytes.Buffer
 	begin := func() *exec.Cmd {
 		out = &bytes.Buffer{}
@@ -70,7 +82,7 @@ func TestGridZombies(t *testing.T) {
 		return l.start()
 	}
 	live := begin()
-	for range 6 {
+	for range zombies {
 		l.work()
 		frozen, said := live, out
 		if err := frozen.Process.Signal(syscall.SIGSTOP); err != nil {
