@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,11 +62,20 @@ func TestOnHDFS(t *testing.T) {
 		t.Errorf("restored to %d", got)
 	}
 
-	// A block of the newest snapshot is another.
-	name := path.Join(folder, manifestsFolder, listed(manifests)[0].name)
-	m, err := readManifest(t.Context(), remote, name)
-	check(t, err)
-	file := path.Join(folder, filesFolder, m.files()[0].Sum)
+	// A block of a file that only the newest snapshot has is another.
+	of := func(i int) []File {
+		m, err := readManifest(t.Context(), remote, path.Join(folder, manifestsFolder, listed(manifests)[i].name))
+		check(t, err)
+		return m.files()
+	}
+	older := of(1)
+	only := slices.DeleteFunc(of(0), func(f File) bool {
+		return slices.ContainsFunc(older, func(o File) bool { return o.Sum == f.Sum })
+	})
+	if len(only) == 0 {
+		t.Fatal("the newest snapshot has no file of its own")
+	}
+	file := path.Join(folder, filesFolder, only[0].Sum)
 	r, err := remote.Open(t.Context(), file)
 	check(t, err)
 	b, err := io.ReadAll(r)
