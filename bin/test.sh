@@ -190,10 +190,10 @@ fuzz_one() {
   fi
 }
 
-# As many at a time as there are cores, one worker each.
+# One more at a time than there are cores, one worker each: each of them begins with a build.
 fuzz() {
   local targets package name bad=0 count=0 cores
-  cores=$(nproc 2>/dev/null || echo 2)
+  cores=$(($(nproc 2>/dev/null || echo 2) + 1))
   targets=$(fuzz_targets) || bad=1 # what does not build fails, and the others run all the same
   while read -r package name; do
     [[ -n $package ]] || continue
