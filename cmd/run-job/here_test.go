@@ -40,6 +40,16 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+// folderOfOneClick has a job of the factory that reads one message at each start
+// and sends to a topic with one partition.
+func folderOfOneClick(t *testing.T, factory string) string {
+	t.Helper()
+	return folder(t, map[string]string{
+		"job.properties": goodJob + "systems.kafka.samza.key.serde=string\njob.factory.class=" + factory + "\nstreams.pageviews.samza.system=kafka\nstreams.pageviews.partition.count=1\n",
+		"in.jsonl":       `{"user":"a","latencyMs":1}` + "\n",
+	})
+}
+
 // A job of this machine that was started in the background is found by its
 // configuration, as one on YARN is.
 func TestInTheBackground(t *testing.T) {
@@ -48,10 +58,7 @@ func TestInTheBackground(t *testing.T) {
 	}
 	for _, factory := range []string{"thread", "process"} {
 		t.Run(factory, func(t *testing.T) {
-			dir := folder(t, map[string]string{
-				"job.properties": goodJob + "systems.kafka.samza.key.serde=string\njob.factory.class=" + factory + "\nstreams.pageviews.samza.system=kafka\nstreams.pageviews.partition.count=1\n",
-				"in.jsonl":       `{"user":"a","latencyMs":1}` + "\n",
-			})
+			dir := folderOfOneClick(t, factory)
 			const file = "--config-path=job.properties"
 			for i, how := range []string{"--wait", "--detach"} {
 				out, errs, code := start(t, dir, how, file)
