@@ -79,12 +79,14 @@ export CGO_ENABLED=0
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/heddle-test.XXXXXX") || exit 1
 GRID_STARTED=''
+FUZZING='' # the process group
 SUMMARY=()
 FAILED=0
 
 clean_up() {
   local status=$?
   trap - EXIT
+  [[ -z $FUZZING ]] || kill -- "-$FUZZING" 2>/dev/null
   if [[ -n $GRID_STARTED ]]; then
     if ((KEEP)); then
       echo "test: the grid goes on; stop it with: bin/grid.sh clean --dir $WORK/grid" >&2
@@ -191,7 +193,7 @@ fuzz_one() {
 }
 
 # One more at a time than there are cores, one worker each: each of them begins with a build.
-fuzz() {
+fuzz_all() {
   local targets package name bad=0 count=0 cores
   cores=$(($(nproc 2>/dev/null || echo 2) + 1))
   targets=$(fuzz_targets) || bad=1 # what does not build fails, and the others run all the same
@@ -206,8 +208,27 @@ fuzz() {
   while [[ -n $(jobs -p) ]]; do
     wait -n || bad=1
   done
-  DETAIL="$count fuzz tests, up to $FUZZ each"
+  echo "$count" >"$WORK/fuzz.count"
   return $bad
+}
+
+# Fuzzing needs its minutes and no answer: it goes on beside lint and the grid, which mostly wait, and gets
+# what these leave of the processors.
+start_fuzzing() {
+  FUZZ_BEGAN=$SECONDS
+  set -m # a process group of its own, by which it is ended
+  (renice -n 15 -p "$BASHPID" >/dev/null 2>&1; fuzz_all) >"$WORK/fuzz.log" 2>&1 &
+  FUZZING=$!
+  set +m
+}
+
+fuzz() {
+  local status=0
+  wait "$FUZZING" || status=1
+  FUZZING=''
+  cat "$WORK/fuzz.log"
+  DETAIL="$(cat "$WORK/fuzz.count" 2>/dev/null || echo '?') fuzz tests, up to $FUZZ each, in $((SECONDS - FUZZ_BEGAN)) s beside the steps above"
+  return $status
 }
 
 # tool NAME PACKAGE VERSION: builds it into the cache unless it is there; its path is in $TOOL.
@@ -297,7 +318,7 @@ if [[ $PARTS == *unit* ]]; then
     # Not a failure with CI=true: the detector needs a C compiler, which nothing else here does.
     note 'NOT RUN' race 'no C compiler (Debian: apt-get install gcc)'
   fi
-  if [[ $FUZZ != 0 ]]; then step fuzz fuzz; fi
+  if [[ $FUZZ != 0 ]]; then start_fuzzing; fi
   for name in lint vulnerabilities; do
     if [[ $name == lint ]]; then TOOL=$TOOLS/golangci-lint-$GOLANGCI_LINT_VERSION; else TOOL=$TOOLS/govulncheck-$GOVULNCHECK_VERSION; fi
     if ((LINT)) || [[ -x $TOOL ]]; then
@@ -316,6 +337,7 @@ if [[ $PARTS == *grid* ]]; then
     skip grid "the tests on a real Kafka and YARN need Java 17 and Maven: $(tail -n 1 "$WORK/bootstrap.log")"
   fi
 fi
+if [[ -n $FUZZING ]]; then step fuzz fuzz; fi
 
 printf '\n== summary, after %d s\n' "$SECONDS"
 printf '%s\n' "${SUMMARY[@]}"
