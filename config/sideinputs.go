@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // sideInputs reads what a store is filled from.
 func sideInputs(c Config, s *StoreConfig) error {
@@ -58,4 +62,55 @@ func SideInputs(c Config) (all, grouped []SystemStream, err error) {
 		}
 	}
 	return all, grouped, nil
+}
+
+// sideInputs looks at inputs that fill a store, and so are not processed. Samza's
+// high-level API writes them into task.inputs; whoever writes the file by hand may
+// expect both.
+func (v *validator) sideInputs() {
+	inputs, err := Inputs(v.c)
+	if err != nil {
+		return // told already, as is what follows
+	}
+	broadcast, err := BroadcastStreams(v.c)
+	if err != nil {
+		return
+	}
+	all, grouped, err := SideInputs(v.c)
+	if err != nil {
+		return
+	}
+	key := TaskInputs.Name()
+	var both []string
+	for _, s := range inputs {
+		switch {
+		case !slices.Contains(all, s):
+		case !slices.Contains(grouped, s):
+			v.fail(errorAt(v.c, key, "remove it here, or the store's heddle.stores.*.shared and side.inputs",
+				"%s fills a shared store (%s), so that it would not be processed", s, strings.Join(filledBy(v.c, s), ", ")))
+			return
+		default:
+			both = append(both, fmt.Sprintf("%s (%s)", s, strings.Join(filledBy(v.c, s), ", ")))
+		}
+	}
+	processed := func(s SystemStream) bool { return !slices.Contains(all, s) }
+	switch {
+	case len(both) == 0:
+	case !slices.ContainsFunc(inputs, processed) && !slices.ContainsFunc(broadcast, processed):
+		v.fail(errorAt(v.c, key, "add a stream to process", "each of them fills a store: %s; no message would be processed", strings.Join(both, ", ")))
+	default:
+		v.warn(key, "not processed, since they fill stores (stores.*.side.inputs): %s", strings.Join(both, ", "))
+	}
+}
+
+// filledBy are the stores that a stream fills.
+func filledBy(c Config, s SystemStream) []string {
+	stores, _ := Stores(c) // read without an error before
+	var out []string
+	for _, st := range stores {
+		if slices.Contains(st.SideInputs, s) {
+			out = append(out, st.Name)
+		}
+	}
+	return out
 }

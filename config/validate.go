@@ -163,6 +163,7 @@ func (v *validator) job() {
 	v.systems()
 	v.streams()
 	v.stores()
+	v.sideInputs()
 	v.checkpoints()
 	v.guarantee()
 	v.rewriters()

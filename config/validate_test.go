@@ -53,7 +53,10 @@ func TestValidate(t *testing.T) {
 		{"a TTL, and a topic that forgets before it", "stores.s.factory=pebble\nstores.s.changelog=log\nstores.s.rocksdb.ttl.ms=60000\nstores.s.changelog.kafka.retention.ms=59999", []string{
 			`stores.s.changelog.kafka.retention.ms: "59999": the changelog would drop records before their entries end (stores.s.rocksdb.ttl.ms is 60000); set it to 60000 or more`,
 		}, nil},
-		{"a TTL of side inputs", "stores.s.factory=memory\nstores.s.side.inputs=kafka.in\nstores.s.rocksdb.ttl.ms=60000", []string{"stores.s.rocksdb.ttl.ms: entries of a store that is filled from side inputs do not end here; remove the key"}, nil},
+		{"a TTL of side inputs", "stores.s.factory=memory\nstores.s.side.inputs=kafka.side\nstores.s.rocksdb.ttl.ms=60000", []string{"stores.s.rocksdb.ttl.ms: entries of a store that is filled from side inputs do not end here; remove the key"}, nil},
+		{"an input that fills a store", "task.inputs=kafka.in,kafka.side\nstores.s.factory=memory\nstores.s.side.inputs=kafka.side", nil, []string{"task.inputs: not processed, since they fill stores (stores.*.side.inputs): kafka.side (s)"}},
+		{"an input that fills a shared store", "task.inputs=kafka.in,kafka.side\nstores.s.factory=memory\nstores.s.side.inputs=kafka.side\nheddle.stores.s.shared=true", []string{"task.inputs: kafka.side fills a shared store (s), so that it would not be processed; remove it here"}, nil},
+		{"inputs that all fill stores", "stores.s.factory=memory\nstores.s.side.inputs=kafka.in", []string{"task.inputs: each of them fills a store: kafka.in (s); no message would be processed; add a stream"}, nil},
 		{"a short TTL", "stores.s.factory=pebble\nstores.s.rocksdb.ttl.ms=10", nil, []string{"stores.s.rocksdb.ttl.ms: 10 is less than the least, 1000"}},
 		{"exactly once", "heddle.processing.guarantee=exactly-once", nil, nil},
 		{"exactly once, real Kafka", "heddle.processing.guarantee=exactly-once\nsystems.kafka.producer.bootstrap.servers=h:1", nil, nil},

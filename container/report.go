@@ -18,6 +18,7 @@ func (c *Container) Report() coordinator.Report {
 		r.LastError = c.failure.Error()
 	}
 	c.mu.Unlock()
+	r.SideInputs, r.Restores = c.side.report(r.State == coordinator.ContainerRestoring)
 	r.PID = os.Getpid()
 	r.Goroutines = runtime.NumGoroutine()
 	r.MemoryBytes, r.CPUSeconds = resources()
@@ -70,21 +71,11 @@ func (t *instance) report(state string) coordinator.TaskReport {
 	}
 	if sides := t.sides.Load(); sides != nil {
 		for _, side := range *sides {
-			for _, p := range side.Places() {
-				r.Inputs = append(r.Inputs, coordinator.InputReport{
-					System: p.Partition.System, Stream: p.Partition.Stream, Partition: p.Partition.Partition,
-					Next: p.Next, HighWatermark: p.End,
-				})
-			}
+			r.SideInputs = append(r.SideInputs, sideReport(side)...)
 		}
 	}
 	if state == coordinator.ContainerRestoring {
-		for _, p := range t.restores.all() {
-			r.Restores = append(r.Restores, coordinator.RestoreReport{
-				Store: p.Store, Done: p.Next - p.From, Total: p.To - p.From, LeftMs: p.Left.Milliseconds(),
-				Source: string(p.Source), Downloaded: p.Downloaded, Download: p.Download,
-			})
-		}
+		r.Restores = t.restores.report()
 	}
 	return r
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"heddle/config"
+	"heddle/container/events"
+	"heddle/coordinator"
 	"heddle/jobmodel"
 	"heddle/storage"
 	"heddle/system"
@@ -28,6 +30,8 @@ type sides struct {
 	mu     sync.Mutex
 	shared []*storage.Side
 	all    []*storage.Side
+	// restores is how far the filling of the shared ones is.
+	restores restores
 
 	// readers are the stores that read a partition.
 	readers   map[system.Partition][]*storage.Side
@@ -92,15 +96,16 @@ func (c *Container) openShared() error {
 		if err != nil {
 			return err
 		}
-		side, err := c.openSide(spec, "container "+c.opts.Model.ID, inputs, 1, func(p storage.Progress) {
-			for _, t := range c.tasks {
-				t.restores.note(p)
-			}
-		})
+		side, err := c.openSide(spec, "container "+c.opts.Model.ID, 1)
 		if err != nil {
 			return err
 		}
+		c.side.mu.Lock()
 		c.side.shared = append(c.side.shared, side)
+		c.side.mu.Unlock()
+		if err := c.fillSide(side, spec, "", inputs, c.side.restores.note); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -136,16 +141,19 @@ func (c *Container) openSides(t *instance) error {
 		if len(inputs) == 0 {
 			t.log.Warn("the task has no partition of the store's side inputs, so that the store stays empty", "store", spec.Name)
 		}
-		side, err := c.openSide(spec, t.name, inputs, len(c.opts.Model.Tasks), t.restores.note)
+		side, err := c.openSide(spec, t.name, len(c.opts.Model.Tasks))
 		if err != nil {
 			return err
 		}
-		own = append(own, side)
+		own = append(slices.Clone(own), side)
+		t.sides.Store(&own)
+		if err := c.fillSide(side, spec, t.name, inputs, t.restores.note); err != nil {
+			return err
+		}
 		if err := t.stores.Lend(side); err != nil {
 			return err
 		}
 	}
-	t.sides.Store(&own)
 	for _, side := range c.side.shared {
 		if err := t.stores.Lend(side); err != nil {
 			return err
@@ -154,11 +162,10 @@ func (c *Container) openSides(t *instance) error {
 	return nil
 }
 
-// openSide opens and fills one store.
-func (c *Container) openSide(spec storage.Spec, name string, inputs []jobmodel.Input, tasks int, progress func(storage.Progress)) (*storage.Side, error) {
-	log := c.log.With("task", name)
+// openSide opens one store. name is the task's, or that of who shares it.
+func (c *Container) openSide(spec storage.Spec, name string, tasks int) (*storage.Side, error) {
 	side, err := storage.OpenSide(spec, c.opts.SideInputs[spec.SideProcessor], c.settings.dropDeserialization, storage.Options{
-		TaskName: name, Serdes: c.storeSerde, Logger: log, Ends: c.changelogEnds, Now: c.now, Tasks: tasks, Folders: c.disk.logged,
+		TaskName: name, Serdes: c.storeSerde, Logger: c.log.With("task", name), Ends: c.changelogEnds, Now: c.now, Tasks: tasks, Folders: c.disk.logged,
 	})
 	if err != nil {
 		return nil, err
@@ -166,6 +173,63 @@ func (c *Container) openSide(spec storage.Spec, name string, inputs []jobmodel.I
 	c.side.mu.Lock()
 	c.side.all = append(c.side.all, side)
 	c.side.mu.Unlock()
+	return side, nil
+}
+
+// fillSide fills one store, of a task or ("") of all.
+func (c *Container) fillSide(side *storage.Side, spec storage.Spec, task string, inputs []jobmodel.Input, progress func(storage.Progress)) error {
+	began := c.now()
+	sources, err := c.sideSources(inputs)
+	if err != nil {
+		return err
+	}
+	var messages int64
+	if err := side.Fill(c.begun, sources, c.changelogSystems, func(p storage.Progress) {
+		messages = p.Records
+		progress(p)
+	}); err != nil {
+		return err
+	}
+	e := events.Filled{Container: c.opts.Model.ID, Task: task, Store: spec.Name, Messages: messages, Took: c.now().Sub(began)}
+	for _, in := range spec.SideInputs {
+		e.Streams = append(e.Streams, in.String())
+	}
+	c.events.Event(e)
+	c.side.mu.Lock()
+	defer c.side.mu.Unlock()
+	for _, src := range sources {
+		p := system.Partition{System: src.System, Stream: src.Stream, Partition: src.Partition}
+		c.side.readers[p] = append(c.side.readers[p], side)
+	}
+	return nil
+}
+
+// report is how far the stores are that all tasks share. Any goroutine calls it.
+func (s *sides) report(restoring bool) (positions []coordinator.SideInputReport, filling []coordinator.RestoreReport) {
+	s.mu.Lock()
+	shared := s.shared
+	s.mu.Unlock()
+	for _, side := range shared {
+		positions = append(positions, sideReport(side)...)
+	}
+	if restoring {
+		filling = s.restores.report()
+	}
+	return positions, filling
+}
+
+func sideReport(side *storage.Side) []coordinator.SideInputReport {
+	var out []coordinator.SideInputReport
+	for _, p := range side.Places() {
+		out = append(out, coordinator.SideInputReport{Store: side.Name(), InputReport: coordinator.InputReport{
+			System: p.Partition.System, Stream: p.Partition.Stream, Partition: p.Partition.Partition,
+			Next: p.Next, HighWatermark: p.End,
+		}})
+	}
+	return out
+}
+
+func (c *Container) sideSources(inputs []jobmodel.Input) ([]*task.Source, error) {
 	var sources []*task.Source
 	for _, in := range inputs {
 		src, err := c.sideSource(in)
@@ -174,16 +238,7 @@ func (c *Container) openSide(spec storage.Spec, name string, inputs []jobmodel.I
 		}
 		sources = append(sources, src)
 	}
-	if err := side.Fill(c.begun, sources, c.changelogSystems, progress); err != nil {
-		return nil, err
-	}
-	c.side.mu.Lock()
-	defer c.side.mu.Unlock()
-	for _, src := range sources {
-		p := system.Partition{System: src.System, Stream: src.Stream, Partition: src.Partition}
-		c.side.readers[p] = append(c.side.readers[p], side)
-	}
-	return side, nil
+	return sources, nil
 }
 
 // sideSource gives the source of a partition, the same to all stores.
@@ -219,7 +274,7 @@ func (c *Container) follow() error {
 		if err != nil {
 			return err
 		}
-		consumer, err := sys.Consumer()
+		consumer, err := committedConsumer(sys)
 		if err != nil {
 			return fmt.Errorf("system %q: consumer of side inputs: %w", name, err)
 		}
@@ -242,6 +297,15 @@ func (c *Container) follow() error {
 		})
 	}
 	return nil
+}
+
+// committedConsumer reads as Fill does: what a transaction aborts was never in the
+// stream, so that a store does not depend on when it was filled.
+func committedConsumer(sys system.System) (system.Consumer, error) {
+	if c, ok := sys.(system.CommittedReader); ok {
+		return c.CommittedConsumer()
+	}
+	return sys.Consumer()
 }
 
 // run hands what is fetched to the stores. It fetches no faster than they take.

@@ -168,14 +168,14 @@ func TestSideInputsAreFollowedWhileTheTaskRuns(t *testing.T) {
 			ask(`"2"`)
 			r.user(0, "a", "")
 			ask("")
+			told := c.Report()
+			sides := told.SideInputs
 			if !shared {
-				found := false
-				for _, in := range c.Report().Tasks[0].Inputs {
-					found = found || in.Stream == "users" && in.Next == 3 && in.HighWatermark == 3
-				}
-				if !found {
-					t.Errorf("the report does not say how far the side input is: %+v", c.Report().Tasks[0].Inputs)
-				}
+				sides = told.Tasks[0].SideInputs
+			}
+			want := []coordinator.SideInputReport{{Store: "users", InputReport: coordinator.InputReport{System: "mem", Stream: "users", Next: 3, HighWatermark: 3}}}
+			if !slices.Equal(sides, want) || len(told.Tasks[0].Inputs) != 1 {
+				t.Errorf("the report says %+v of the side input, want %+v; and of the inputs %+v", sides, want, told.Tasks[0].Inputs)
 			}
 			c.Stop("test")
 			if err := <-done; err != nil {

@@ -12,6 +12,7 @@ import (
 	"heddle/checkpoint"
 	"heddle/config"
 	"heddle/container/events"
+	"heddle/coordinator"
 	"heddle/jobmodel"
 	"heddle/storage"
 	"heddle/storage/local"
@@ -49,9 +50,6 @@ func (c *Container) openStores(t *instance) error {
 	if err := c.restore(t, targets); err != nil {
 		return err
 	}
-	if err := c.openSides(t); err != nil {
-		return err
-	}
 	for _, s := range c.opts.Stores {
 		if s.Logged() {
 			t.logged = append(t.logged, s.Name)
@@ -63,7 +61,7 @@ func (c *Container) openStores(t *instance) error {
 			Records: t.restores.records(), Took: c.now().Sub(began),
 		})
 	}
-	return nil
+	return c.openSides(t)
 }
 
 // restore restores the task's stores. What one restore holds in memory is
@@ -234,6 +232,17 @@ func (r *restores) records() (n int64) {
 		n += p.Records
 	}
 	return n
+}
+
+func (r *restores) report() []coordinator.RestoreReport {
+	var out []coordinator.RestoreReport
+	for _, p := range r.all() {
+		out = append(out, coordinator.RestoreReport{
+			Store: p.Store, Done: p.Next - p.From, Total: p.To - p.From, LeftMs: p.Left.Milliseconds(),
+			Source: string(p.Source), Downloaded: p.Downloaded, Download: p.Download,
+		})
+	}
+	return out
 }
 
 // of is that of one store; empty if it is not restored.

@@ -90,6 +90,10 @@ type Report struct {
 
 	Counters Counters     `json:"counters"`
 	Tasks    []TaskReport `json:"tasks"`
+	// SideInputs and Restores are those of the stores that all tasks of the
+	// container share.
+	SideInputs []SideInputReport `json:"sideInputs,omitzero"`
+	Restores   []RestoreReport   `json:"restores,omitzero"`
 	// LastError is the newest error, also one that was survived.
 	LastError string `json:"lastError,omitzero"`
 
@@ -109,10 +113,12 @@ type Report struct {
 type TaskReport struct {
 	Name string `json:"name"`
 	// State is one of the Container states.
-	State    string          `json:"state"`
-	Counters Counters        `json:"counters"`
-	Inputs   []InputReport   `json:"inputs"`
-	Restores []RestoreReport `json:"restores,omitzero"`
+	State    string        `json:"state"`
+	Counters Counters      `json:"counters"`
+	Inputs   []InputReport `json:"inputs"`
+	// SideInputs are the positions in what fills the task's own stores.
+	SideInputs []SideInputReport `json:"sideInputs,omitzero"`
+	Restores   []RestoreReport   `json:"restores,omitzero"`
 	// LastCommit is when the newest commit was done; 0: none yet.
 	LastCommit int64  `json:"lastCommit,omitzero"`
 	LastError  string `json:"lastError,omitzero"`
@@ -156,8 +162,15 @@ func (i InputReport) Lag() (n int64, ok bool) {
 	return max(0, i.HighWatermark-i.Next), true
 }
 
+// SideInputReport is how far a store is in one partition of its side inputs: Next
+// is the first offset that is not in it.
+type SideInputReport struct {
+	Store string `json:"store"`
+	InputReport
+}
+
 // RestoreReport is how far the restore of a store has come, in changelog
-// records.
+// records, or its first filling, in messages of its side inputs.
 type RestoreReport struct {
 	Store string `json:"store"`
 	Done  int64  `json:"done"`
@@ -246,6 +259,9 @@ type Status struct {
 	Containers ContainerCounts `json:"containers"`
 	Tasks      TaskCounts      `json:"tasks"`
 	Inputs     InputCounts     `json:"inputs"`
+	// SideInputs counts what fills stores, not in Inputs; a partition counts for
+	// each store that it fills.
+	SideInputs InputCounts `json:"sideInputs,omitzero"`
 	// Totals counts from the start of this application master, over restarts of
 	// containers.
 	Totals Counters `json:"totals"`
@@ -293,6 +309,7 @@ type ContainerStatus struct {
 	LastError          string      `json:"lastError,omitzero"`
 	Tasks              TaskCounts  `json:"tasks"`
 	Inputs             InputCounts `json:"inputs"`
+	SideInputs         InputCounts `json:"sideInputs,omitzero"`
 	Counters           Counters    `json:"counters"`
 	ProcessedPerSecond float64     `json:"processedPerSecond"`
 	SentPerSecond      float64     `json:"sentPerSecond"`
@@ -302,8 +319,10 @@ type ContainerStatus struct {
 	CPU      float64 `json:"cpu"`
 	MemoryMB int     `json:"memoryMb,omitzero"`
 	Cores    int     `json:"cores,omitzero"`
-	// RestoreDone and RestoreTotal count changelog records while stores are
-	// restored.
+	// Shared is how far the stores that its tasks share are in their side inputs.
+	Shared []SideInputStatus `json:"shared,omitzero"`
+	// RestoreDone and RestoreTotal count changelog records, and messages of side
+	// inputs, while stores are restored.
 	RestoreDone  int64 `json:"restoreDone,omitzero"`
 	RestoreTotal int64 `json:"restoreTotal,omitzero"`
 }
@@ -329,17 +348,19 @@ type Execution struct {
 
 // TaskStatus is one task in the answer of GET /ui/api/v1/tasks.
 type TaskStatus struct {
-	Name               string          `json:"name"`
-	Container          string          `json:"container"`
-	State              string          `json:"state"`
-	ChangelogPartition int32           `json:"changelogPartition"`
-	Counters           Counters        `json:"counters"`
-	Inputs             []InputStatus   `json:"inputs"`
-	Lag                int64           `json:"lag"`
-	Restores           []RestoreReport `json:"restores,omitzero"`
-	Stores             []StoreReport   `json:"stores,omitzero"`
-	LastCommit         int64           `json:"lastCommit,omitzero"`
-	LastError          string          `json:"lastError,omitzero"`
+	Name               string        `json:"name"`
+	Container          string        `json:"container"`
+	State              string        `json:"state"`
+	ChangelogPartition int32         `json:"changelogPartition"`
+	Counters           Counters      `json:"counters"`
+	Inputs             []InputStatus `json:"inputs"`
+	// SideInputs are what fills the task's own stores, and are not in Lag.
+	SideInputs []SideInputStatus `json:"sideInputs,omitzero"`
+	Lag        int64             `json:"lag"`
+	Restores   []RestoreReport   `json:"restores,omitzero"`
+	Stores     []StoreReport     `json:"stores,omitzero"`
+	LastCommit int64             `json:"lastCommit,omitzero"`
+	LastError  string            `json:"lastError,omitzero"`
 }
 
 // InputStatus is one input partition of a TaskStatus; Next, HighWatermark and
@@ -351,6 +372,12 @@ type InputStatus struct {
 	Next          int64  `json:"next"`
 	HighWatermark int64  `json:"highWatermark"`
 	Lag           int64  `json:"lag"`
+}
+
+// SideInputStatus is one partition of a store's side inputs.
+type SideInputStatus struct {
+	Store string `json:"store"`
+	InputStatus
 }
 
 // State is what a Server asks of whoever runs the job. Its methods are called

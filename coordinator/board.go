@@ -14,6 +14,9 @@ import (
 // It is a plain value without clock or lock.
 type board struct {
 	model jobmodel.JobModel
+	// side are the streams that fill stores: tasks have partitions of them, and do
+	// not process them.
+	side map[jobmodel.Stream]bool
 	// parts counts the input partitions of each container.
 	parts map[string]int
 	rows  map[string]*row
@@ -39,11 +42,18 @@ type point struct {
 // rateSpan is the least time over which rates are taken.
 const rateSpan = 5 * time.Second
 
-func newBoard(m jobmodel.JobModel) *board {
-	b := &board{model: m, parts: map[string]int{}, rows: map[string]*row{}}
+func newBoard(m jobmodel.JobModel, side ...jobmodel.Stream) *board {
+	b := &board{model: m, side: map[jobmodel.Stream]bool{}, parts: map[string]int{}, rows: map[string]*row{}}
+	for _, s := range side {
+		b.side[s] = true
+	}
 	for id, c := range m.Containers {
 		for _, t := range c.Tasks {
-			b.parts[id] += len(t.Inputs)
+			for _, in := range t.Inputs {
+				if !b.side[in.StreamID()] {
+					b.parts[id]++
+				}
+			}
 		}
 	}
 	return b
@@ -113,9 +123,8 @@ func (b *board) status(j Job, containers []Container, now time.Time) Status {
 		}
 		s.Tasks.Total += cs.Tasks.Total
 		s.Tasks.Running += cs.Tasks.Running
-		s.Inputs.Partitions += cs.Inputs.Partitions
-		s.Inputs.Known += cs.Inputs.Known
-		s.Inputs.Lag += cs.Inputs.Lag
+		s.Inputs = s.Inputs.add(cs.Inputs)
+		s.SideInputs = s.SideInputs.add(cs.SideInputs)
 		s.Totals = s.Totals.Add(cs.Counters)
 		s.ProcessedPerSecond += cs.ProcessedPerSecond
 		s.SentPerSecond += cs.SentPerSecond
@@ -123,6 +132,21 @@ func (b *board) status(j Job, containers []Container, now time.Time) Status {
 	}
 	slices.SortFunc(s.ContainerList, func(x, y ContainerStatus) int { return jobmodel.CompareIDs(x.ID, y.ID) })
 	return s
+}
+
+func (c InputCounts) add(o InputCounts) InputCounts {
+	return InputCounts{c.Partitions + o.Partitions, c.Known + o.Known, c.Lag + o.Lag}
+}
+
+// count adds positions in side inputs.
+func (c *InputCounts) count(reports []SideInputReport) {
+	for _, r := range reports {
+		c.Partitions++
+		if lag, ok := r.Lag(); ok {
+			c.Known++
+			c.Lag += lag
+		}
+	}
 }
 
 func (b *board) container(c Container) ContainerStatus {
@@ -155,7 +179,10 @@ func (b *board) container(c Container) ContainerStatus {
 				s.Inputs.Lag += lag
 			}
 		}
+		s.SideInputs.count(t.SideInputs)
 	}
+	s.SideInputs.count(w.report.SideInputs)
+	s.Shared = sideStatus(w.report.SideInputs)
 	s.LastError = w.report.LastError
 	if !current || s.State == ContainerStopped || s.State == ContainerFailed || s.State == ContainerWaiting {
 		return s
@@ -169,6 +196,12 @@ func (b *board) container(c Container) ContainerStatus {
 				s.RestoreDone += r.Done
 				s.RestoreTotal += r.Total
 			}
+		}
+	}
+	if w.report.State == ContainerRestoring {
+		for _, r := range w.report.Restores {
+			s.RestoreDone += r.Done
+			s.RestoreTotal += r.Total
 		}
 	}
 	s.ProcessedPerSecond, s.SentPerSecond, s.CPU = w.rates()
@@ -195,23 +228,26 @@ func (b *board) tasks(id string) []TaskStatus {
 			}
 		}
 		for _, name := range c.TaskNames() {
-			out = append(out, taskStatus(cid, c.Tasks[name], reported[name]))
+			out = append(out, b.taskStatus(cid, c.Tasks[name], reported[name]))
 		}
 	}
 	return out
 }
 
-func taskStatus(container string, t jobmodel.Task, r TaskReport) TaskStatus {
+func (b *board) taskStatus(container string, t jobmodel.Task, r TaskReport) TaskStatus {
 	s := TaskStatus{
 		Name: t.Name, Container: container, State: cmp.Or(r.State, ContainerWaiting), ChangelogPartition: t.ChangelogPartition,
 		Counters: r.Counters, Inputs: make([]InputStatus, 0, len(t.Inputs)), Restores: r.Restores, Stores: r.Stores,
-		LastCommit: r.LastCommit, LastError: r.LastError,
+		SideInputs: sideStatus(r.SideInputs), LastCommit: r.LastCommit, LastError: r.LastError,
 	}
 	positions := make(map[jobmodel.Input]InputReport, len(r.Inputs))
 	for _, i := range r.Inputs {
 		positions[jobmodel.Input{System: i.System, Stream: i.Stream, Partition: i.Partition}] = i
 	}
 	for _, i := range t.Inputs {
+		if b.side[i.StreamID()] {
+			continue
+		}
 		is := InputStatus{System: i.System, Stream: i.Stream, Partition: i.Partition, Next: -1, HighWatermark: -1, Lag: -1}
 		if p, ok := positions[i]; ok {
 			is.Next, is.HighWatermark = p.Next, p.HighWatermark
@@ -223,6 +259,18 @@ func taskStatus(container string, t jobmodel.Task, r TaskReport) TaskStatus {
 		s.Inputs = append(s.Inputs, is)
 	}
 	return s
+}
+
+func sideStatus(reports []SideInputReport) []SideInputStatus {
+	var out []SideInputStatus
+	for _, r := range reports {
+		s := SideInputStatus{r.Store, InputStatus{System: r.System, Stream: r.Stream, Partition: r.Partition, Next: r.Next, HighWatermark: r.HighWatermark, Lag: -1}}
+		if lag, ok := r.Lag(); ok {
+			s.Lag = lag
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // worstFirst sorts tasks by lag, the largest first, for a page that shows only

@@ -97,6 +97,36 @@ func TestBoardRestore(t *testing.T) {
 	equal(t, "restored", []int64{s.ContainerList[0].RestoreDone, s.ContainerList[0].RestoreTotal}, []int64{40, 200})
 }
 
+// What fills stores is no input, and a store that a container's tasks share is
+// counted once.
+func TestBoardOfSideInputs(t *testing.T) {
+	users, rates := jobmodel.Stream{System: "kafka", Stream: "users"}, jobmodel.Stream{System: "kafka", Stream: "rates"}
+	m, _, err := jobmodel.Build(jobmodel.BuildInput{Streams: map[jobmodel.Stream]int32{{System: "kafka", Stream: "a"}: 2, users: 2}, Containers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBoard(m, users, rates)
+	side := func(store, stream string, partition int32, next, end int64) SideInputReport {
+		return SideInputReport{store, InputReport{"kafka", stream, partition, next, end}}
+	}
+	r := Report{ExecutionID: "e", State: ContainerRestoring, SideInputs: []SideInputReport{side("rates", "rates", 0, 5, 7)},
+		Restores: []RestoreReport{{Store: "rates", Done: 5, Total: 7}}}
+	for p := range int32(2) {
+		r.Tasks = append(r.Tasks, TaskReport{Name: "Partition " + string('0'+p), State: ContainerRestoring, Inputs: []InputReport{{"kafka", "a", p, 0, 10}},
+			SideInputs: []SideInputReport{side("users", "users", p, 40, 50+int64(p)), side("more", "users", p, -1, -1)}})
+	}
+	b.apply("0", r, time.UnixMilli(1))
+	s := b.status(Job{}, []Container{{ID: "0", ExecutionID: "e", State: ContainerRunning}}, time.UnixMilli(1))
+	equal(t, "inputs", s.Inputs, InputCounts{Partitions: 2, Known: 2, Lag: 20})
+	equal(t, "side inputs", s.SideInputs, InputCounts{Partitions: 5, Known: 3, Lag: 2 + 10 + 11})
+	equal(t, "those of the container", s.ContainerList[0].SideInputs, s.SideInputs)
+	equal(t, "of shared stores", s.ContainerList[0].Shared, []SideInputStatus{{"rates", InputStatus{"kafka", "rates", 0, 5, 7, 2}}})
+	equal(t, "filled", []int64{s.ContainerList[0].RestoreDone, s.ContainerList[0].RestoreTotal}, []int64{5, 7})
+	equal(t, "a task", b.tasks("0")[1], TaskStatus{Name: "Partition 1", Container: "0", State: ContainerRestoring, ChangelogPartition: 1,
+		Inputs:     []InputStatus{{"kafka", "a", 1, 0, 10, 10}},
+		SideInputs: []SideInputStatus{{"users", InputStatus{"kafka", "users", 1, 40, 51, 11}}, {"more", InputStatus{"kafka", "users", 1, -1, -1, -1}}}, Lag: 10})
+}
+
 // Rates come from the last seconds, however often a container reports.
 func TestRates(t *testing.T) {
 	b := testBoard(t)

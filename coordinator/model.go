@@ -59,6 +59,9 @@ func BuildModel(ctx context.Context, cfg config.Config, systems map[string]syste
 	if err != nil {
 		return jobmodel.JobModel{}, Writes{}, &PlanError{err}
 	}
+	if err := sideInputsReach(cfg, in, m); err != nil {
+		return jobmodel.JobModel{}, Writes{}, err
+	}
 	return m, writes(m, a, prev), nil
 }
 
@@ -115,7 +118,7 @@ func buildInput(ctx context.Context, cfg config.Config, systems map[string]syste
 			wanted[b.System] = append(wanted[b.System], b.Stream)
 		}
 	}
-	counts, err := partitions(ctx, systems, wanted)
+	counts, err := partitions(ctx, systems, wanted, func(s jobmodel.Stream) string { return namedBy(cfg, stores, s) })
 	if err != nil {
 		return in, err
 	}
@@ -142,6 +145,23 @@ func buildInput(ctx context.Context, cfg config.Config, systems map[string]syste
 	return in, nil
 }
 
+// namedBy is the key that names an input, with its place: task.inputs, or the one
+// of the store that it fills.
+func namedBy(cfg config.Config, stores []config.StoreConfig, s jobmodel.Stream) string {
+	key := config.TaskInputs.Name()
+	if inputs, err := config.Inputs(cfg); err == nil && !slices.Contains(inputs, config.SystemStream(s)) {
+		for _, st := range stores {
+			if slices.Contains(st.SideInputs, config.SystemStream(s)) {
+				key = config.StoreSideInputs.Name(st.Name)
+			}
+		}
+	}
+	if o := cfg.Origin(key); o.Source != "" {
+		return o.String() + ": " + key
+	}
+	return key
+}
+
 // sideInputsGroup refuses a grouper that would make tasks of their own of a
 // store's side inputs.
 func sideInputsGroup(cfg config.Config, in jobmodel.BuildInput, side []config.SystemStream) error {
@@ -161,7 +181,7 @@ func sideInputsGroup(cfg config.Config, in jobmodel.BuildInput, side []config.Sy
 }
 
 // partitions asks each system for the partition counts of its streams.
-func partitions(ctx context.Context, systems map[string]system.System, wanted map[string][]string) (map[jobmodel.Stream]int32, error) {
+func partitions(ctx context.Context, systems map[string]system.System, wanted map[string][]string, namedBy func(jobmodel.Stream) string) (map[jobmodel.Stream]int32, error) {
 	counts := map[jobmodel.Stream]int32{}
 	var missing []jobmodel.Stream
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
@@ -192,8 +212,8 @@ func partitions(ctx context.Context, systems map[string]system.System, wanted ma
 		for i, s := range missing {
 			names[i] = s.String()
 		}
-		return nil, &PlanError{fmt.Errorf("task.inputs: the topic %s does not exist (%w); make it with: bin/run-job.sh topic create --config-path=... %s --partitions=4",
-			strings.Join(names, ", "), system.ErrNoStream, names[0])}
+		return nil, &PlanError{fmt.Errorf("%s: the topic %s does not exist (%w); make it with: bin/run-job.sh topic create --config-path=... %s --partitions=4",
+			namedBy(missing[0]), strings.Join(names, ", "), system.ErrNoStream, names[0])}
 	}
 	return counts, nil
 }

@@ -149,6 +149,22 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 
+	e.family("heddle_side_input_lag_messages", "gauge", "Messages of a side input partition that are not in the store yet; no task: the store is shared.")
+	each := func(container, task string, positions []SideInputStatus) {
+		for _, i := range positions {
+			if i.Lag >= 0 {
+				e.sample("heddle_side_input_lag_messages", float64(i.Lag), with("container", container, "task", task, "store", i.Store,
+					"system", i.System, "stream", i.Stream, "partition", strconv.Itoa(int(i.Partition)))...)
+			}
+		}
+	}
+	for _, t := range tasks {
+		each(t.Container, t.Name, t.SideInputs)
+	}
+	for _, c := range st.ContainerList {
+		each(c.ID, "", c.Shared)
+	}
+
 	e.family("heddle_metric", "untyped", "The containers' own metrics, by group and name as in Samza's snapshots.")
 	s.mu.Lock()
 	for _, id := range s.board.ids() {

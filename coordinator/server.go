@@ -128,7 +128,7 @@ func NewServer(o Options) (*Server, error) {
 		masks:   masks(o.Config, o.Secret),
 		boxes:   map[string]*mailbox{},
 		closing: make(chan struct{}),
-		board:   newBoard(o.Model),
+		board:   newBoard(o.Model, sideStreams(o.Config)...),
 		states:  newStates(o.Config, o.Model),
 
 		questionWithin: questionWithin,

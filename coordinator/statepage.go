@@ -19,7 +19,7 @@ type statePageData struct {
 	Now            int64
 	// Problem is why something is not shown.
 	Problem string
-	Stores  []shownStore
+	Stores  []StoreStatus
 	// Queries tells that the content of the stores may be shown.
 	Queries   bool
 	TaskNames []string
@@ -30,12 +30,6 @@ type statePageData struct {
 	// Page is the answer, Next the link to the next one.
 	Page *StatePage
 	Next string
-}
-
-// shownStore is a store with how far its restore is in all tasks together.
-type shownStore struct {
-	StoreStatus
-	Restore RestoreReport
 }
 
 // The page's ways to choose keys.
@@ -59,12 +53,9 @@ func (s *Server) statePage(w http.ResponseWriter, r *http.Request) {
 		Modes: []choice{{ModeCommitted, "as of the last commit"}, {ModeLive, "live"}},
 		Store: q.Get("store"), Op: q.Get("op"), Q: q.Get("q"), Task: q.Get("task"), Mode: q.Get("mode"),
 	}
-	stores, err := s.Stores()
-	if err != nil {
+	var err error
+	if d.Stores, err = s.Stores(); err != nil {
 		d.Problem = s.clean(err.Error())
-	}
-	for _, st := range stores {
-		d.Stores = append(d.Stores, shownStore{st, restoreOf(st)})
 	}
 	for _, t := range s.states.tasks {
 		d.TaskNames = append(d.TaskNames, t.name)
@@ -109,20 +100,6 @@ func (s *Server) lookUp(r *http.Request, q url.Values, d *statePageData) {
 		next := url.Values{"store": {d.Store}, "op": {d.Op}, "q": {d.Q}, "task": {d.Task}, "mode": {d.Mode}, "cursor": {page.Cursor}}
 		d.Next = "state?" + next.Encode()
 	}
-}
-
-// restoreOf adds up how far a store's restore is; what is left is what the
-// slowest task has left.
-func restoreOf(st StoreStatus) RestoreReport {
-	r := RestoreReport{Store: st.Name}
-	for _, t := range st.Tasks {
-		r.Done += t.RestoreDone
-		r.Total += t.RestoreTotal
-		r.LeftMs = max(r.LeftMs, t.RestoreLeftMs)
-		r.Downloaded += t.Downloaded
-		r.Download += t.Download
-	}
-	return r
 }
 
 // jsonText shows a key or value: as much of it as a page can bear.

@@ -113,6 +113,9 @@ func (s State) Print(w io.Writer) error {
 		row("tasks", fmt.Sprintf("%d of %d running", s.Job.Tasks.Running, s.Job.Tasks.Total))
 		row("messages", fmt.Sprintf("%d in (%.0f/s), %d out (%.0f/s), %d commits", s.Job.Totals.Processed, s.Job.ProcessedPerSecond, s.Job.Totals.Sent, s.Job.SentPerSecond, s.Job.Totals.Commits))
 		row("lag", fmt.Sprintf("%s in %d of %s", Count(s.Job.Inputs.Lag, "message"), s.Job.Inputs.Known, Count(int64(s.Job.Inputs.Partitions), "partition")))
+		if in := s.Job.SideInputs; in.Partitions > 0 {
+			row("side inputs", fmt.Sprintf("%s behind in %d of %s", Count(in.Lag, "message"), in.Known, Count(int64(in.Partitions), "partition")))
+		}
 	}
 	if s.Diagnostics != "" {
 		row("diagnostics", Cause(s.Diagnostics))

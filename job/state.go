@@ -228,7 +228,7 @@ func (c StateCount) Print(w io.Writer) error {
 // PrintStores writes a table of stores.
 func PrintStores(w io.Writer, all []coordinator.StoreStatus) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "STORE\tENGINE\tKEYS\tVALUES\tFROM\tTASKS\tENTRIES\tSIZE\tSNAPSHOT\tRESTORED")
+	fmt.Fprintln(t, "STORE\tENGINE\tKEYS\tVALUES\tFROM\tTASKS\tENTRIES\tSIZE\tBEHIND\tSNAPSHOT\tRESTORED")
 	dash := func(s string) string {
 		if s == "" {
 			return "-"
@@ -247,19 +247,22 @@ func PrintStores(w io.Writer, all []coordinator.StoreStatus) error {
 		if len(s.SideInputs) > 0 {
 			from = strings.Join(s.SideInputs, ",")
 		}
-		var done, total int64
-		for _, task := range s.Tasks {
-			done, total = done+task.RestoreDone, total+task.RestoreTotal
-		}
 		snapshot := "-"
 		if at := s.OldestSnapshot(); at > 0 {
 			snapshot = time.UnixMilli(at).UTC().Format(time.RFC3339)
 		}
 		restored := "-"
-		if total > 0 {
-			restored = fmt.Sprintf("%d of %d", done, total)
+		if r := s.Restore(); r.Total > 0 {
+			restored = fmt.Sprintf("%d of %d", r.Done, r.Total)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", s.Name, s.Engine, dash(s.KeySerde), dash(s.MsgSerde), dash(from), len(s.Tasks), entries, size, snapshot, restored)
+		behind := "-"
+		if len(s.SideInputs) > 0 {
+			behind = "?"
+			if s.Behind >= 0 {
+				behind = strconv.FormatInt(s.Behind, 10)
+			}
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Engine, dash(s.KeySerde), dash(s.MsgSerde), dash(from), len(s.Tasks), entries, size, behind, snapshot, restored)
 	}
 	return t.Flush()
 }

@@ -29,8 +29,12 @@ type Side struct {
 	// undecoded tells that messages which cannot be decoded are passed over.
 	undecoded bool
 	places    map[system.Partition]*place
+	// shown is what others see of places.
+	shown atomic.Pointer[[]shownPlace]
 	// passed counts messages that made no entry: without a key, or undecoded.
 	passed int64
+	// unkept counts messages whose entries a killed process would lose.
+	unkept int
 }
 
 // place is where the store is in one partition.
@@ -39,6 +43,11 @@ type place struct {
 	sidePlace
 	// position and end are for others: next, and where the partition ended last.
 	position, end atomic.Int64
+}
+
+type shownPlace struct {
+	partition system.Partition
+	at        *place
 }
 
 // SideProgress is how far a store is in one partition of its side inputs.
@@ -138,7 +147,17 @@ func (s *Side) fill(ctx context.Context, sources []*task.Source, systems map[str
 		at.position.Store(p.next)
 		at.end.Store(ends[p.partition].Stable)
 		f.p.To += max(ends[p.partition].Stable-p.next, 0)
+		if at.at.IsZero() {
+			// A message that is read from now on cannot have lost its deletion before
+			// this and the retention have passed, also if a later start reads on.
+			at.at = began
+		}
 	}
+	var shown []shownPlace
+	for _, part := range sortedPartitions(s.places) {
+		shown = append(shown, shownPlace{part, s.places[part]})
+	}
+	s.shown.Store(&shown)
 	if err := f.run(ctx, plan, systems, ends); err != nil {
 		return err
 	}
@@ -216,9 +235,13 @@ func (f *filling) run(ctx context.Context, plan sidePlan, systems map[string]sys
 	case err != nil:
 		return err
 	case f.load != nil:
+		s.unkept = 0
 		return f.load.Finish(s.mark())
 	}
-	return s.apply()
+	if err := s.apply(); err != nil {
+		return err
+	}
+	return s.keep()
 }
 
 func (f *filling) read(ctx context.Context, plan sidePlan, systems map[string]system.System, ends map[system.Partition]system.Ends) error {
@@ -288,6 +311,7 @@ func (s *Side) takeMessages(at *place, batch []task.Message, load engine.Load) e
 			continue
 		}
 		m.Source = at.source
+		s.unkept++
 		if err := s.entry(m, load); err != nil {
 			var undecoded *task.DecodeError
 			if !s.undecoded || !errors.As(err, &undecoded) {
@@ -358,6 +382,22 @@ func (s *Side) apply() error {
 	return nil
 }
 
+// keepEvery bounds the messages that are read again after the process was killed.
+const keepEvery = 50_000
+
+// keep writes to the disk what was applied, once it is much: until then an engine
+// on disk has it in memory.
+func (s *Side) keep() error {
+	if s.unkept < keepEvery {
+		return nil
+	}
+	s.unkept = 0
+	if e := s.st.onDisk(); e != nil {
+		return s.st.ailing(e.Flush())
+	}
+	return nil
+}
+
 func (s *Side) mark() []byte {
 	places := make([]sidePlace, 0, len(s.places))
 	for _, p := range s.places {
@@ -393,19 +433,25 @@ func (s *Side) Take(b system.Batch) error {
 			err = s.apply()
 		}
 	}
+	if err == nil {
+		err = s.keep()
+	}
 	if err != nil {
 		return fmt.Errorf("side input of store %q of %s: %w", s.Name(), s.o.TaskName, err)
 	}
 	return nil
 }
 
-// Places tells how far the store is, by partition. Any goroutine calls it after
-// Fill.
+// Places tells how far the store is, by partition; nothing before Fill has looked
+// at what there is. Any goroutine calls it, also while Fill runs.
 func (s *Side) Places() []SideProgress {
-	out := make([]SideProgress, 0, len(s.places))
-	for _, part := range sortedPartitions(s.places) {
-		p := s.places[part]
-		out = append(out, SideProgress{part, p.position.Load(), p.end.Load()})
+	shown := s.shown.Load()
+	if shown == nil {
+		return nil
+	}
+	out := make([]SideProgress, 0, len(*shown))
+	for _, p := range *shown {
+		out = append(out, SideProgress{p.partition, p.at.position.Load(), p.at.end.Load()})
 	}
 	return out
 }

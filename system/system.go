@@ -67,6 +67,14 @@ type System interface {
 	Close() error
 }
 
+// CommittedReader is a System whose consumers take what transactions have not
+// committed, unless they are told otherwise.
+type CommittedReader interface {
+	// CommittedConsumer makes a Consumer that takes committed records only,
+	// whatever the configuration says, as Read does.
+	CommittedConsumer() (Consumer, error)
+}
+
 // Offsets with a meaning of their own, for System.Read and Consumer.Assign.
 const (
 	// Oldest is the first message that the partition still has.

@@ -6,6 +6,7 @@ package main
 
 import (
 	"heddle/container"
+	"heddle/examples/enrich/orders"
 	"heddle/examples/groupby/pageviews"
 	"heddle/examples/latency/countlatency"
 	"heddle/examples/topn/products"
@@ -20,5 +21,6 @@ func main() {
 		"groupby.Repartition":  pageviews.NewRepartition,
 		"groupby.Count":        pageviews.NewCount,
 		"topn.TopProducts":     products.NewTop,
-	})
+		"enrich.Orders":        orders.New,
+	}, container.WithSideInput("enrich.Users", orders.Users))
 }

@@ -4,14 +4,24 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"heddle/config"
+	"heddle/container"
+	"heddle/system/kafka"
 )
 
 // binaries are run-job and, beside it as in a package, run-container.
@@ -80,6 +90,9 @@ func TestBadInput(t *testing.T) {
 	snapshots := func(uri string) []string {
 		return with("--config", "stores.s.factory=pebble", "--config", "stores.s.changelog=kafka.s", "--config", "heddle.snapshot.uri="+uri)
 	}
+	side := func(args ...string) []string {
+		return append(with("--config", "stores.users.factory=pebble", "--config", "stores.users.side.inputs=kafka.users", "--config", "heddle.preload.kafka.users=in.jsonl"), args...)
+	}
 	tests := []struct {
 		name string
 		file string // "": goodJob
@@ -92,7 +105,7 @@ func TestBadInput(t *testing.T) {
 		{"no job.name", without("job.name"), run, 2, "job.properties: job.name: not set|such as"},
 		{"no task.class", without("task.class"), run, 2, "job.properties: task.class: not set"},
 		{"no task.inputs", without("task.inputs"), run, 2, "job.properties: task.inputs: not set|such as"},
-		{"task not registered", strings.Replace(goodJob, "CountLatency", "X", 1), run, 2, `job.properties:2: task.class|"latency.X"|the stock program run-container registers groupby.Count|latency.CountLatency`},
+		{"task not registered", strings.Replace(goodJob, "CountLatency", "X", 1), run, 2, `job.properties:2: task.class|"latency.X"|the stock program run-container registers enrich.Orders|latency.CountLatency`},
 		{"no such topic", without("heddle.preload.kafka.in"), run, 2, "job.properties:3: task.inputs|kafka.in does not exist|topic create kafka.in"},
 		{"nothing to preload", "", with("--config", "heddle.preload.kafka.in=nix.jsonl"), 2, "--config: heddle.preload.kafka.in|nix.jsonl"},
 		{"input without a system", "", with("--config", "task.inputs=in"), 2, "task.inputs|expected system.stream"},
@@ -129,6 +142,16 @@ func TestBadInput(t *testing.T) {
 		{"snapshots: HDFS is away", "", snapshots("hdfs://localhost:1/x"), 3, "localhost:1|heddle.snapshot.uri"},
 		{"snapshots: a file", "", snapshots("file:///dev/null"), 2, "--config: heddle.snapshot.uri|/dev/null is a file"},
 		{"snapshots: not writable", "", snapshots("/proc/x"), 2, "--config: heddle.snapshot.uri|file:///proc/x"},
+		{"side inputs: function not registered", "", side("--config", "stores.users.side.inputs.processor.factory=com.example.X"), 2, `--config: stores.users.side.inputs.processor.factory|"com.example.X" is not registered|there are enrich.Users|container.WithSideInput`},
+		{"side inputs: a function without them", "", with("--config", "stores.users.factory=memory", "--config", "stores.users.side.inputs.processor.factory=enrich.Users"), 2, "--config: stores.users.side.inputs.processor.factory|no side inputs|set stores.users.side.inputs"},
+		{"side inputs: no such topic", "", side("--config", "heddle.preload.kafka.users="), 2, "--config: stores.users.side.inputs|kafka.users does not exist|topic create kafka.users"},
+		{"side inputs: no input but them", "", side("--config", "task.inputs=kafka.users"), 2, "--config: task.inputs|kafka.users (users)|no message would be processed|add a stream"},
+		{"side inputs: too few partitions", "", side("--config", "streams.users.samza.system=kafka", "--config", "streams.users.partition.count=3"), 2, `--config: stores.users.side.inputs|kafka.users has 3 partitions|the task "Partition 3"|heddle.stores.users.shared=true`},
+		{"side inputs: too many partitions", "", side("--config", "streams.users.samza.system=kafka", "--config", "streams.users.partition.count=8"), 2, `--config: stores.users.side.inputs|kafka.users has 8 partitions|the task "Partition 4" (and 3 more)|no messages to process`},
+		{"side inputs: and a changelog", "", side("--config", "stores.users.changelog=kafka.log"), 2, "--config: stores.users.changelog|side inputs|remove the changelog"},
+		{"side inputs: by single partitions", "", side("--config", "job.systemstreampartition.grouper.factory=ssp"), 2, "--config: job.systemstreampartition.grouper.factory|kafka.users|group by partition"},
+		{"shared: no side inputs", "", with("--config", "stores.rates.factory=memory", "--config", "heddle.stores.rates.shared=true"), 2, "--config: heddle.stores.rates.shared|no side inputs|set stores.rates.side.inputs"},
+		{"shared: also an input", "", side("--config", "heddle.stores.users.shared=true", "--config", "task.inputs=kafka.in,kafka.users"), 2, "--config: task.inputs|kafka.users fills a shared store (users)|remove it here"},
 		{"checkpoint of no input", "", append([]string{"checkpoint", "set", "kafka.in"}, run...), 2, "--to is missing"},
 		{"init with a bad name", "", []string{"init", "Foo"}, 2, `"Foo"|small letters`},
 	}
@@ -206,6 +229,101 @@ func TestWrongChangelog(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestASideInputThatIsGone: its topic was deleted, or made anew with another number
+// of partitions, between two starts. What the first start left stays as it was.
+func TestASideInputThatIsGone(t *testing.T) {
+	for _, tt := range []struct {
+		name, factory string
+		partitions    string // of the topic that is there at the second start; "": none
+		want          string
+	}{
+		{"deleted, thread", "thread", "", "job.properties:10: stores.users.side.inputs|kafka.users does not exist|topic create kafka.users"},
+		{"deleted, process", "process", "", "job.properties:10: stores.users.side.inputs|kafka.users does not exist|topic create kafka.users"},
+		{"made anew", "thread", "2", "kafka.users had 4 partitions and has 2 now|a multiple of 4 partitions"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := goodJob + "systems.kafka.samza.key.serde=string\nstores.users.factory=pebble\nstores.users.side.inputs=kafka.users\nstores.users.key.serde=string\njob.factory.class=" + tt.factory + "\n"
+			for name, content := range map[string]string{"job.properties": file, "in.jsonl": `{"user":"a","latencyMs":1}` + "\n"} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			args := []string{"--config-path=job.properties", "--until-caught-up", "--config", "heddle.preload.kafka.users=in.jsonl"}
+			if _, errs, code := start(t, dir, args...); code != 0 {
+				t.Fatalf("exit code %d; stderr:\n%s", code, errs)
+			}
+			deleteTopic(t, dir, "users")
+			if tt.partitions != "" {
+				if _, errs, code := start(t, dir, "topic", "create", "kafka.users", "--partitions="+tt.partitions, "--config-path=job.properties"); code != 0 {
+					t.Fatalf("topic create: exit code %d; stderr:\n%s", code, errs)
+				}
+			}
+			before := whatIsThere(t, dir)
+			_, errs, code := start(t, dir, "--config-path=job.properties", "--until-caught-up")
+			first, _, _ := strings.Cut(errs, "\n")
+			if code != 2 {
+				t.Errorf("exit code %d; stderr:\n%s", code, errs)
+			}
+			for part := range strings.SplitSeq(tt.want, "|") {
+				if !strings.Contains(first, part) {
+					t.Errorf("the first line is %q, want it to hold %q", first, part)
+				}
+			}
+			if after := whatIsThere(t, dir); !slices.Equal(before, after) {
+				t.Errorf("before there were %q, now %q", before, after)
+			}
+		})
+	}
+}
+
+// deleteTopic deletes a topic of the embedded Kafka below dir.
+func deleteTopic(t *testing.T, dir, topic string) {
+	t.Helper()
+	systems, err := container.OpenSystems(config.New(map[string]string{"systems.kafka.samza.factory": "kafka", "heddle.home": filepath.Join(dir, ".heddle")}), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer systems.Close()
+	addresses, err := systems["kafka"].(*kafka.System).Addresses(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(addresses...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := kadm.NewClient(client).DeleteTopic(t.Context(), topic); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// whatIsThere lists the partitions of the embedded Kafka below dir and the files
+// of local state, with their sizes.
+func whatIsThere(t *testing.T, dir string) []string {
+	t.Helper()
+	there, err := filepath.Glob(filepath.Join(dir, ".heddle", "kafka", "data", "partitions", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(filepath.Join(dir, ".heddle", "state"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		i, err := d.Info()
+		if err == nil {
+			there = append(there, fmt.Sprint(path, " ", i.Size()))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return there
 }
 
 // TestUndecodable: the job ends with the topic, partition and offset, unless it

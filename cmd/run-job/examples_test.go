@@ -35,11 +35,21 @@ func inFolder(t *testing.T, example string) string {
 // lastByKey reads a topic by the command, and keeps the last value of each key.
 func lastByKey(t *testing.T, dir, topic, file string) map[string]string {
 	t.Helper()
+	last := map[string]string{}
+	for key, values := range allByKey(t, dir, topic, file) {
+		last[key] = values[len(values)-1]
+	}
+	return last
+}
+
+// allByKey reads a topic by the command.
+func allByKey(t *testing.T, dir, topic, file string) map[string][]string {
+	t.Helper()
 	stdout, stderr, code := start(t, dir, "topic", "tail", topic, "--until-end", "--json", "--config-path="+file)
 	if code != 0 {
 		t.Fatalf("topic tail: exit code %d: %s", code, stderr)
 	}
-	last := map[string]string{}
+	all := map[string][]string{}
 	for line := range strings.Lines(stdout) {
 		var m struct {
 			Key   string          `json:"key"`
@@ -48,9 +58,9 @@ func lastByKey(t *testing.T, dir, topic, file string) map[string]string {
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		last[m.Key] = string(m.Value)
+		all[m.Key] = append(all[m.Key], string(m.Value))
 	}
-	return last
+	return all
 }
 
 // expected is the example's expected output, by the field that is its key.
@@ -181,5 +191,60 @@ func TestStatefulExamples(t *testing.T) {
 				equal(t, run.what, times(t, 1, lastByKey(t, dir, e.topic, file)), times(t, float64(i+1), want))
 			}
 		})
+	}
+}
+
+// TestEnrichExample runs what its README shows: each order comes out once for each
+// time that it went in, whatever became of the local state meanwhile.
+func TestEnrichExample(t *testing.T) {
+	t.Parallel()
+	dir := inFolder(t, "enrich")
+	file := "enrich.properties"
+	want := times(t, 1, expected(t, dir, "order")) // in the order in which the command shows fields
+	state := filepath.Join(dir, ".heddle", "state", "heddle-v1", "enrich-orders-1", "users")
+	all := []struct {
+		what   string
+		before func() error
+		more   []string
+		shown  string // what is said of the users; 24 come with each start
+	}{
+		{"new", nil, nil, "users filled for 4 tasks from 24 messages of kafka.Users"},
+		{"over the state on disk", func() error { _, err := os.Stat(state); return err }, nil, "users filled for 4 tasks from 24 messages"},
+		{"without the state on disk", func() error { return os.RemoveAll(state) }, nil, "users filled for 4 tasks from 72 messages"},
+		{"in memory", nil, []string{"--config", "stores.users.factory=memory"}, "users filled for 4 tasks from 96 messages"},
+		{"in two processes", nil, []string{"--config", "job.factory.class=process", "--config", "job.container.count=2"}, ""},
+	}
+	if testing.Short() {
+		all = all[:2]
+	}
+	for i, run := range all {
+		if run.before != nil {
+			if err := run.before(); err != nil {
+				t.Fatalf("%s: %v", run.what, err)
+			}
+		}
+		args := append([]string{"--config-path=" + file, "--until-caught-up", "--config", "heddle.task.program=" + filepath.Join(binaries, "run-container")}, run.more...)
+		stdout, stderr, code := start(t, dir, args...)
+		if code != 0 {
+			t.Fatalf("%s: exit code %d; stderr:\n%s", run.what, code, stderr)
+		}
+		if !strings.Contains(stdout, run.shown) || run.shown != "" && !strings.Contains(stdout, "rates filled for all tasks of 1 container") {
+			t.Errorf("%s: it does not show %q:\n%s", run.what, run.shown, stdout)
+		}
+		got, times := map[string]string{}, map[string]int{}
+		for key, values := range allByKey(t, dir, "kafka.EnrichedOrders", file) {
+			times[key] = len(values)
+			for _, v := range values {
+				if got[key] = v; v != want[key] {
+					t.Errorf("%s: order %s came as %s, want %s", run.what, key, v, want[key])
+				}
+			}
+		}
+		equal(t, run.what, got, want)
+		for key, n := range times {
+			if n != i+1 {
+				t.Errorf("%s: order %s went in %d times and came out %d times", run.what, key, i+1, n)
+			}
+		}
 	}
 }

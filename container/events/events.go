@@ -67,6 +67,17 @@ type Restored struct {
 	Took    time.Duration
 }
 
+// Filled: a store holds what its side inputs had at the start.
+type Filled struct {
+	// Task is "" for a store that all tasks of the container share.
+	Container, Task, Store string
+	// Streams are the side inputs, system.stream. Messages were read from them;
+	// what lay on the disk already is not read again.
+	Streams  []string
+	Messages int64
+	Took     time.Duration
+}
+
 // Running: all tasks of a container are initialised and are read for.
 type Running struct{ Container string }
 
@@ -138,6 +149,7 @@ type Flow struct{ Messages, Bytes int64 }
 func (Service) event()   {}
 func (Assigned) event()  {}
 func (Restored) event()  {}
+func (Filled) event()    {}
 func (Running) event()   {}
 func (Received) event()  {}
 func (Windowed) event()  {}

@@ -44,10 +44,17 @@ func TestDigestOfAStart(t *testing.T) {
 	d.add(a)
 	d.add(events.Restored{Task: "Partition 0", Stores: []string{"counts"}, Records: 1000, Took: 1500 * time.Millisecond})
 	d.add(events.Restored{Task: "Partition 1", Stores: []string{"counts"}, Records: 234, Took: 20 * time.Millisecond})
-	d.add(events.Running{Container: "0"})
-	expect(t, "start", show(d, 0), `input: kafka.clicks, 12 partitions, 1,200 messages to read, from the oldest message (the topic that task.inputs names)
+	d.add(events.Filled{Container: "0", Store: "rates", Streams: []string{"kafka.rates"}, Messages: 7, Took: time.Millisecond})
+	users := events.Filled{Container: "0", Task: "Partition 0", Store: "users", Streams: []string{"kafka.users", "kafka.more"}, Messages: 900, Took: 2 * time.Millisecond}
+	d.add(users)
+	expect(t, "while others may be filled", show(d, 0), `input: kafka.clicks, 12 partitions, 1,200 messages to read, from the oldest message (the topic that task.inputs names)
 tasks: 12 tasks: Partition 0, Partition 1 ... Partition 11 (each has its own share of the partitions)
 state: counts restored for 2 tasks from 1,234 changes in 1.5 s (as the last commit left it)
+`)
+	d.add(users)
+	d.add(events.Running{Container: "0"})
+	expect(t, "start", show(d, 0), `state: rates filled for all tasks of 1 container from 7 messages of kafka.rates in 1 ms
+state: users filled for 2 tasks from 1,800 messages of kafka.users, kafka.more in 2 ms
 running: the tasks are ready and wait for messages
 `)
 	expect(t, "nothing new", show(d, time.Second), "")

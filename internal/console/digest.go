@@ -37,6 +37,7 @@ type digest struct {
 	services []events.Service
 	assigned []events.Assigned
 	restored []events.Restored
+	filled   []events.Filled
 	running  int
 	received map[string]events.Received
 	windows  struct {
@@ -90,6 +91,8 @@ func (d *digest) add(e events.Event) {
 		d.assigned = append(d.assigned, e)
 	case events.Restored:
 		d.restored = append(d.restored, e)
+	case events.Filled:
+		d.filled = append(d.filled, e)
 	case events.Running:
 		d.running++
 	case events.Received:
@@ -146,6 +149,9 @@ func (d *digest) lines(now time.Time, final bool) []line {
 	d.services = nil
 	out = append(out, d.assignments()...)
 	out = append(out, d.restores()...)
+	if d.running > 0 || final {
+		out = append(out, d.fills()...) // of all tasks at once
+	}
 	if d.running > 0 {
 		if d.running0.IsZero() {
 			d.running0 = now
@@ -296,6 +302,44 @@ func (d *digest) restores() []line {
 	text := fmt.Sprintf("%s restored for %s from %s in %s", strings.Join(sorted(stores), ", "), count(len(d.restored), "task"), count(records, "change"), seconds(took))
 	d.restored = nil
 	return []line{{label: "state", text: text, hint: "as the last commit left it"}}
+}
+
+// fills tells what each store was filled with.
+func (d *digest) fills() []line {
+	type fill struct {
+		events.Filled
+		tasks, copies int
+	}
+	byStore := map[string]*fill{}
+	for _, f := range d.filled {
+		all := byStore[f.Store]
+		if all == nil {
+			all = &fill{}
+			byStore[f.Store] = all
+		}
+		all.Streams = f.Streams
+		all.Messages += f.Messages
+		all.Took = max(all.Took, f.Took)
+		if f.Task == "" {
+			all.copies++
+		} else {
+			all.tasks++
+		}
+	}
+	d.filled = nil
+	var out []line
+	for _, name := range sorted(byStore) {
+		f := byStore[name]
+		l := line{label: "state", hint: "kept up to date from now on"}
+		who := count(f.tasks, "task")
+		if f.copies > 0 {
+			who = "all tasks of " + count(f.copies, "container")
+			l.hint = "one copy that they share, " + l.hint
+		}
+		l.text = fmt.Sprintf("%s filled for %s from %s of %s in %s", name, who, count(f.Messages, "message"), strings.Join(f.Streams, ", "), seconds(f.Took))
+		out = append(out, l)
+	}
+	return out
 }
 
 // status is the one line that is always there: what has been done so far.

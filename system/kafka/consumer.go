@@ -86,14 +86,24 @@ const (
 
 // Consumer makes a consumer with a client of its own.
 func (s *System) Consumer() (system.Consumer, error) {
+	return s.consumer(s.sides[consumerSide].settings)
+}
+
+// CommittedConsumer is system.CommittedReader's.
+func (s *System) CommittedConsumer() (system.Consumer, error) {
+	set := s.sides[consumerSide].settings
+	set.isolation = readCommitted
+	return s.consumer(set)
+}
+
+func (s *System) consumer(set settings) (system.Consumer, error) {
 	l, err := s.connect("consumer", consumerSide)
 	if err != nil {
 		return nil, err
 	}
-	set := s.sides[consumerSide].settings
 	c := &consumer{
 		s: s, link: l, set: set, ready: make(chan struct{}, 1),
-		read:    batchReader{committed: set.isolation == 1, checkCRC: !set.noCRC, codec: kgo.DefaultDecompressor()},
+		read:    batchReader{committed: set.isolation == readCommitted, checkCRC: !set.noCRC, codec: kgo.DefaultDecompressor()},
 		byTopic: map[string]map[int32]*input{}, names: map[[16]byte]string{}, leaders: map[int32]*leader{},
 	}
 	c.ctx, c.close = context.WithCancel(s.ctx)
