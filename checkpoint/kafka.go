@@ -170,10 +170,11 @@ type found struct {
 
 // read takes in what was committed since it was called last, and the
 // checkpoints of all tasks.
-func (k *Kafka) read(ctx context.Context) error { return k.readFor(ctx, nil, system.End) }
+func (k *Kafka) read(ctx context.Context) error { return k.readTo(ctx, system.End) }
 
 // readAtStart leaves nothing out that an open transaction hides, unless Refresh
-// does that: a job that went back to at-least-once may have left one open.
+// does that: a job that went back to at-least-once may have left one open, and
+// nobody takes it over.
 func (k *Kafka) readAtStart(ctx context.Context) error {
 	if k.o.Transactional {
 		return k.read(ctx)
@@ -182,7 +183,7 @@ func (k *Kafka) readAtStart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return k.readFor(ctx, nil, end)
+	return k.readTo(ctx, end)
 }
 
 // end is the offset after the last record, committed or not.
@@ -202,24 +203,32 @@ func (k *Kafka) end(ctx context.Context) (int64, error) {
 	return ends[0].Next, nil
 }
 
-// readFor reads on to an offset and takes over what was found for these tasks;
-// nil: all. What other tasks wrote by themselves is newer than what was found
-// of them.
-func (k *Kafka) readFor(ctx context.Context, only map[string]bool, to int64) error {
+// readTo reads on to an offset and takes over what was found for all tasks.
+func (k *Kafka) readTo(ctx context.Context, to int64) error {
 	k.reading.Lock()
 	defer k.reading.Unlock()
-	next, err := k.o.System.Read(ctx, k.o.Topic, 0, k.next, to, func(batch []task.Message) error {
-		for i := range batch {
-			if err := k.take(k.found, &batch[i], k.warned); err != nil {
-				return fmt.Errorf("offset %d: %w", batch[i].Offset, err)
-			}
-		}
-		return nil
-	})
+	next, err := k.o.System.Read(ctx, k.o.Topic, 0, k.next, to, k.takeAll)
 	if err != nil {
 		return err
 	}
 	k.next = next
+	return k.adopt(nil)
+}
+
+// takeAll needs k.reading.
+func (k *Kafka) takeAll(batch []task.Message) error {
+	for i := range batch {
+		if err := k.take(k.found, &batch[i], k.warned); err != nil {
+			return fmt.Errorf("offset %d: %w", batch[i].Offset, err)
+		}
+	}
+	return nil
+}
+
+// adopt lets Last give what was found for these tasks; nil: all. What other
+// tasks wrote by themselves is newer than what was found of them. It needs
+// k.reading.
+func (k *Kafka) adopt(only map[string]bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for name, f := range k.found {
@@ -251,14 +260,30 @@ func (k *Kafka) readFor(ctx context.Context, only map[string]bool, to int64) err
 // is open (its container was killed between its checkpoint and the end of its
 // commit), committed checkpoints of these tasks may lie behind it. Taking an
 // older one for the newest would process its inputs twice.
+//
+// It waits for nobody: whatever was written for these tasks under their
+// transactional ids is decided once those are taken over, and what is open of
+// other tasks tells nothing of these. Only a stranger who writes checkpoints of
+// these tasks in a transaction of his own is waited for.
 func (k *Kafka) Refresh(ctx context.Context, taskNames []string) error {
 	only := make(map[string]bool, len(taskNames))
 	for _, name := range taskNames {
 		only[name] = true
 	}
-	end, err := k.end(ctx)
+	mine := func(m *task.Message) bool {
+		key, err := ParseKey(m.KeyBytes)
+		return err == nil && only[key.TaskName]
+	}
+	sys, ok := k.o.System.(system.Transactional)
+	if !ok {
+		return k.failed("read", system.ErrNoTransactions)
+	}
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	// The position stays: what lies behind it of other tasks was not looked at.
+	err := sys.ReadDecided(ctx, k.o.Topic, 0, k.next, mine, k.takeAll)
 	if err == nil {
-		err = k.readFor(ctx, only, end)
+		err = k.adopt(only)
 	}
 	if err != nil {
 		return k.failed("read", err)

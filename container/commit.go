@@ -12,7 +12,8 @@ import (
 	"heddle/system"
 )
 
-// Step is a point between the steps of a commit. Tests stop a container there.
+// Step is a point between the steps of a commit, or in front of one. Tests stop
+// a container there.
 type Step string
 
 // The steps of a commit, in their order.
@@ -34,6 +35,10 @@ const (
 	// StepApplied: the stores' engines hold the committed state.
 	StepApplied Step = "committed state applied"
 )
+
+// StepWindowed is no step of a commit: the task's Window has returned, and
+// nothing of what it did is committed.
+const StepWindowed Step = "window over"
 
 // Steps are those at-least-once, in their order; TransactionSteps those
 // exactly-once.

@@ -65,8 +65,8 @@ type Options struct {
 	Preloaded map[system.Partition]int64
 	// StartedAt is when the process began; zero: when New is called.
 	StartedAt time.Time
-	// Failpoint is called at each step of each commit; its error fails the
-	// container there. For tests.
+	// Failpoint is called at each step of each commit, and after each window; its
+	// error fails the container there. For tests.
 	Failpoint func(taskName string, s Step) error
 }
 

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,9 +26,40 @@ const asProgram = "HEDDLE_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		Main(Tasks{"t": func() task.Task { return &tally{} }})
+		Main(Tasks{"t": func() task.Task { return &tally{} }}, func(p *program) { p.failpoint = killAtStep() })
 	}
 	os.Exit(m.Run())
+}
+
+// killOrder names a file that orders a program to kill itself: "STEP#N",
+// at the N-th of these steps from when the file is there.
+const killOrder = "HEDDLE_TEST_KILL_ORDER"
+
+// killAtStep carries out killOrder; SIGKILL leaves no more time for last words
+// than a kernel that is short of memory does.
+func killAtStep() func(string, Step) error {
+	file := os.Getenv(killOrder)
+	if file == "" {
+		return nil
+	}
+	var reached atomic.Int64
+	return func(_ string, s Step) error {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil //nolint:nilerr // not ordered yet
+		}
+		step, n, _ := strings.Cut(string(b), "#")
+		if string(s) != step {
+			return nil
+		}
+		if which, err := strconv.ParseInt(n, 10, 64); err == nil && reached.Add(1) < which {
+			return nil
+		}
+		if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+			return err
+		}
+		select {} // no step further until the signal is there
+	}
 }
 
 // tally counts its messages by value in the logged store "counts", sends every
@@ -188,34 +221,41 @@ func (l *onslaught) end(cmd *exec.Cmd, exactlyOnce bool) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	lost, twice := l.j.tallied(l.in, l.want)
+	t.Logf("in %d, lost %d, twice %d; %d containers, the slowest ran after %v", l.in, lost, twice, l.starts, l.slow.Round(time.Millisecond))
+	if lost != 0 || exactlyOnce && twice != 0 {
+		t.Errorf("%d messages were lost, %d came twice", lost, twice)
+	}
+}
+
+// tallied holds the totals that tally sent at its end against what was fed, and
+// counts what came out of so many messages.
+func (j *embeddedJob) tallied(in int, want map[string]int) (lost, twice int) {
+	j.t.Helper()
 	totals := map[string]int{}
-	for _, m := range l.j.read("totals") {
+	for _, m := range j.read("totals") {
 		n, err := strconv.Atoi(string(m.ValueBytes))
 		if err != nil {
-			t.Fatal(err)
+			j.t.Fatal(err)
 		}
 		var key string
 		var p int
 		if _, err := fmt.Sscanf(string(m.KeyBytes), "%s of Partition %d", &key, &p); err != nil {
-			t.Fatal(err)
+			j.t.Fatal(err)
 		}
 		totals[key] += n
 	}
-	for k, n := range l.want {
+	for k, n := range want {
 		if totals[k] != n {
-			t.Errorf("%s counted %d times, want %d", k, totals[k], n)
+			j.t.Errorf("%s counted %d times, want %d", k, totals[k], n)
 		}
 	}
-	seen := map[string]int{}
-	out := l.j.read("out")
+	seen := map[string]bool{}
+	out := j.read("out")
 	for _, m := range out {
-		seen[string(m.KeyBytes)]++
+		seen[string(m.KeyBytes)] = true
 	}
-	lost, twice := l.in-len(seen), len(out)-len(seen)
-	t.Logf("in %d, out %d, lost %d, twice %d; %d containers, the slowest ran after %v", l.in, len(out), lost, twice, l.starts, l.slow.Round(time.Millisecond))
-	if lost != 0 || exactlyOnce && twice != 0 {
-		t.Errorf("%d messages were lost, %d came twice", lost, twice)
-	}
+	return in - len(seen), len(out) - len(seen)
 }
 
 func lag(r coordinator.Report) (n int64) {
@@ -228,14 +268,23 @@ func lag(r coordinator.Report) (n int64) {
 	return n
 }
 
-// process starts container 0 as a process of its own.
+// process starts container 0 as a process of its own, the only one.
 func (c *cluster) process(execution string) *exec.Cmd {
 	c.t.Helper()
 	c.mu.Lock()
-	c.alive = map[string]bool{execution: true}
+	clear(c.alive)
+	c.mu.Unlock()
+	return c.processOf("0", execution)
+}
+
+// processOf starts a container as a process of its own.
+func (c *cluster) processOf(id, execution string, env ...string) *exec.Cmd {
+	c.t.Helper()
+	c.mu.Lock()
+	c.alive[execution] = true
 	c.mu.Unlock()
 	creds := &security.Credentials{}
-	creds.AddSecret(launch.SecretCredential, []byte(coordinator.DeriveCredential(c.secret, "0")))
+	creds.AddSecret(launch.SecretCredential, []byte(coordinator.DeriveCredential(c.secret, id)))
 	file := filepath.Join(c.t.TempDir(), "container_tokens")
 	if err := os.WriteFile(file, creds.Encode(), 0o600); err != nil {
 		c.t.Fatal(err)
@@ -243,8 +292,9 @@ func (c *cluster) process(execution string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	c.t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0])
-	cmd.Env = append(os.Environ(), asProgram+"=1", launch.EnvContainerID+"=0", launch.EnvCoordinatorURL+"="+c.server.URL(),
+	cmd.Env = append(os.Environ(), asProgram+"=1", launch.EnvContainerID+"="+id, launch.EnvCoordinatorURL+"="+c.server.URL(),
 		launch.EnvExecutionID+"="+execution, security.EnvTokenFile+"="+file)
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stdout, cmd.Stderr = c.stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)

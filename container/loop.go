@@ -237,7 +237,7 @@ func (t *instance) window() error {
 	t.publish()
 	t.counts.windowTime.Observe(took)
 	t.events.Event(events.Windowed{Task: t.name, Sent: t.sent() - before, Took: took})
-	return nil
+	return t.step(StepWindowed)
 }
 
 // initialize calls the task's Init, once its stores are restored.

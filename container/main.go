@@ -83,6 +83,8 @@ type program struct {
 	// nil if there is none.
 	orphaned <-chan struct{}
 	now      func() time.Time
+	// failpoint is Options.Failpoint of a container.
+	failpoint func(taskName string, s Step) error
 	// exit ends the process at once; nil in tests.
 	exit func(code int)
 }

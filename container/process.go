@@ -175,7 +175,7 @@ func (j *process) run(ctx, starting context.Context, p *program, model jobmodel.
 	made, err := New(Options{
 		Config: c, Model: mine, NewTask: newTask, System: systems.Get, Checkpoints: checkpoints, Stores: specs,
 		Metrics: m.of, Logger: j.log, UntilCaughtUp: config.HeddleRunUntilCaughtUp.Of(c), Preloaded: preloaded, StartedAt: began,
-		JobTasks: jobTasks(model), Getenv: p.getenv, SideInputs: p.sideInputs,
+		JobTasks: jobTasks(model), Getenv: p.getenv, SideInputs: p.sideInputs, Failpoint: p.failpoint,
 	})
 	if err != nil {
 		return err

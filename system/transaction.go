@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"heddle/task"
 )
 
 // Errors of transactional writers, wrapped with the writer's name.
@@ -37,6 +39,14 @@ type Transactional interface {
 	// Cluster names the servers behind the system, so that two systems can be
 	// told to be the same one.
 	Cluster(ctx context.Context) (string, error)
+	// ReadDecided hands to each, in order and in batches that it may keep, the
+	// committed ones among the messages that mine picks, from the offset from (or
+	// Oldest) to the end that the partition has at the moment of the call,
+	// committed or not. Where Read ends at the oldest open transaction, whoever's
+	// it is, this goes on behind it: it waits for an open transaction only if
+	// mine picks a message of it. So who has taken over the ids of all writers of
+	// what mine picks waits for nobody.
+	ReadDecided(ctx context.Context, stream string, partition int32, from int64, mine func(*task.Message) bool, each func([]task.Message) error) error
 }
 
 // TransactionOptions say who takes over what.

@@ -255,6 +255,20 @@ func FuzzReadBatches(f *testing.F) {
 		if d.next < from || len(d.messages) > 0 && (d.messages[0].Offset < from) {
 			t.Fatalf("from %d: next %d, first %+v", from, d.next, d.messages[0])
 		}
+		if heads, err := headsOf(raw); err == nil && !committed {
+			// Everything is given, or waits for a marker: in its order, once.
+			all := decider{mine: func(*task.Message) bool { return true }}
+			given := len(all.next(heads, d.messages))
+			dropped := 0
+			for _, h := range heads {
+				if h.kind == abortMarker {
+					dropped = len(d.messages)
+				}
+			}
+			if n := given + len(all.queue); n > len(d.messages) || n+dropped < len(d.messages) {
+				t.Fatalf("of %d messages %d are decided, %d wait", len(d.messages), given, len(all.queue))
+			}
+		}
 		level := kgo.ReadUncommitted()
 		if committed {
 			level = kgo.ReadCommitted()

@@ -23,6 +23,9 @@ type decoded struct {
 	next int64
 	// epoch is the leader epoch of the last batch, -1 if there was none.
 	epoch int32
+	// heads are the batches' heads, for who reads what is not committed, too, and
+	// decides by himself.
+	heads []batchHead
 }
 
 // batchReader turns record batches into messages.
@@ -306,29 +309,35 @@ func (a *aborter) wants(batch []byte, attributes uint16, last int64) (bool, erro
 		return attributes&transactionalBit == 0 || !a.open[producer], nil
 	}
 	if a.open[producer] {
-		aborts, err := isAbort(batch[batchOverhead:])
+		kind, err := controlKind(batch[batchOverhead:])
 		if err != nil {
 			return false, err
 		}
-		if aborts {
+		if kind == abortMarker {
 			delete(a.open, producer)
 		}
 	}
 	return false, nil
 }
 
-// isAbort says if a control batch's first record ends a transaction by aborting
-// it: its key is a version and a type, of which 0 is ABORT.
-func isAbort(records []byte) (bool, error) {
+// controlKind says what a control batch's first record does: its key is a
+// version and a type, of which 0 is ABORT and 1 COMMIT.
+func controlKind(records []byte) (batchKind, error) {
 	if len(records) == 0 {
-		return false, nil // compaction took the marker
+		return otherControl, nil // compaction took the marker
 	}
 	_, i := varint(records, 0) // length
 	_, i = varint(records, i+1)
 	_, i = varint(records, i)
 	key, i := bytesAt(records, i)
 	if i < 0 || len(key) < 4 {
-		return false, errors.New("a control record without a type")
+		return otherControl, errors.New("a control record without a type")
 	}
-	return key[2] == 0 && key[3] == 0, nil
+	switch binary.BigEndian.Uint16(key[2:]) {
+	case 0:
+		return abortMarker, nil
+	case 1:
+		return commitMarker, nil
+	}
+	return otherControl, nil
 }

@@ -30,17 +30,28 @@ func (s *System) Read(ctx context.Context, stream string, partition int32, from,
 }
 
 func (s *System) read(ctx context.Context, l *link, stream string, partition int32, from, to int64, each func([]task.Message) error) (int64, error) {
+	return s.readAs(ctx, l, readCommitted, stream, partition, from, to, func(d *decoded) error {
+		if len(d.messages) == 0 {
+			return nil
+		}
+		return each(d.messages)
+	})
+}
+
+// readAs reads in one of Kafka's isolation levels; End is what it takes for the
+// end.
+func (s *System) readAs(ctx context.Context, l *link, level int8, stream string, partition int32, from, to int64, each func(*decoded) error) (int64, error) {
 	// Only what is not given is asked for: a restore reads many partitions.
 	oldest := from == system.Oldest
 	if oldest {
 		var err error
-		if from, err = s.list(ctx, l, stream, partition, atOldest); err != nil {
+		if from, err = s.list(ctx, l, level, stream, partition, atOldest); err != nil {
 			return 0, err
 		}
 	}
 	if to == system.End {
 		var err error
-		if to, err = s.list(ctx, l, stream, partition, atEnd); err != nil {
+		if to, err = s.list(ctx, l, level, stream, partition, atEnd); err != nil {
 			return from, err
 		}
 	}
@@ -51,7 +62,7 @@ func (s *System) read(ctx context.Context, l *link, stream string, partition int
 	// The fetch ahead must not outlive this call.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := newFetcher(s, l, src)
+	f := newFetcher(s, l, level, src)
 	next := f.ahead(ctx, from)
 	for {
 		a := <-next
@@ -59,7 +70,7 @@ func (s *System) read(ctx context.Context, l *link, stream string, partition int
 			if !errors.Is(a.err, kerr.OffsetOutOfRange) {
 				return from, streamError(a.err)
 			}
-			first, err := s.list(ctx, l, stream, partition, atOldest)
+			first, err := s.list(ctx, l, level, stream, partition, atOldest)
 			if err != nil {
 				return from, err
 			}
@@ -72,7 +83,7 @@ func (s *System) read(ctx context.Context, l *link, stream string, partition int
 				next = f.ahead(ctx, from)
 				continue
 			}
-			end, err := s.list(ctx, l, stream, partition, atEnd)
+			end, err := s.list(ctx, l, level, stream, partition, atEnd)
 			if err != nil {
 				return from, err
 			}
@@ -82,10 +93,9 @@ func (s *System) read(ctx context.Context, l *link, stream string, partition int
 		if a.next < to {
 			next = f.ahead(ctx, a.next)
 		}
-		if ms := before(a.messages, to); len(ms) > 0 {
-			if err := each(ms); err != nil {
-				return from, err
-			}
+		a.messages = before(a.messages, to)
+		if err := each(&a.decoded); err != nil {
+			return from, err
 		}
 		if from = min(a.next, to); from >= to {
 			return from, nil
@@ -99,17 +109,21 @@ const (
 	atEnd    int64 = -1
 )
 
-// readCommitted is Kafka's number of the isolation level in which Read reads:
+// Kafka's numbers of the isolation levels. Read reads what is committed:
 // checkpoints, changelogs and the coordinator stream are facts, and what was
 // aborted is none.
-const readCommitted int8 = 1
+const (
+	readUncommitted int8 = 0
+	readCommitted   int8 = 1
+)
 
-// list asks for one end of one partition; the end is the last stable offset.
-func (s *System) list(ctx context.Context, l *link, stream string, partition int32, which int64) (offset int64, err error) {
+// list asks for one end of one partition; the end of what is committed is the
+// last stable offset.
+func (s *System) list(ctx context.Context, l *link, level int8, stream string, partition int32, which int64) (offset int64, err error) {
 	err = patiently(ctx, func() error {
 		req := kmsg.NewPtrListOffsetsRequest()
 		req.ReplicaID = -1
-		req.IsolationLevel = readCommitted
+		req.IsolationLevel = level
 		t := kmsg.NewListOffsetsRequestTopic()
 		t.Topic = stream
 		p := kmsg.NewListOffsetsRequestTopicPartition()
@@ -143,6 +157,7 @@ type fetcher struct {
 	s      *System
 	client *kgo.Client
 	src    *task.Source
+	level  int8
 	reader batchReader
 
 	id     [16]byte
@@ -151,10 +166,10 @@ type fetcher struct {
 	epoch  int32
 }
 
-func newFetcher(s *System, l *link, src *task.Source) *fetcher {
+func newFetcher(s *System, l *link, level int8, src *task.Source) *fetcher {
 	set := s.sides[consumerSide].settings
-	return &fetcher{s: s, client: l.client, src: src, leader: -1,
-		reader: batchReader{committed: true, checkCRC: !set.noCRC, codec: kgo.DefaultDecompressor()}}
+	return &fetcher{s: s, client: l.client, src: src, level: level, leader: -1,
+		reader: batchReader{committed: level == readCommitted, checkCRC: !set.noCRC, codec: kgo.DefaultDecompressor()}}
 }
 
 // answer is what one fetch brought.
@@ -224,7 +239,7 @@ func (f *fetcher) once(ctx context.Context, from int64, wait time.Duration) answ
 	req.MaxWaitMillis = int32(wait.Milliseconds())
 	req.MinBytes = 1
 	req.MaxBytes = max(set.maxPartitionBytes, readBytes)
-	req.IsolationLevel = readCommitted
+	req.IsolationLevel = f.level
 	req.Rack = set.rackID
 	req.SessionEpoch = -1 // no session
 	t := kmsg.NewFetchRequestTopic()
@@ -255,6 +270,9 @@ func (f *fetcher) once(ctx context.Context, from int64, wait time.Duration) answ
 		return answer{err: err}
 	}
 	d, err := f.reader.read(f.src, rp.RecordBatches, from, rp.AbortedTransactions)
+	if err == nil && f.level == readUncommitted {
+		d.heads, err = headsOf(rp.RecordBatches)
+	}
 	return answer{d, err}
 }
 

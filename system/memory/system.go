@@ -130,9 +130,7 @@ func (p *partition) fetch(src *task.Source, from, to int64) (batch system.Batch,
 	j := min(p.search(end), i+maxBatch)
 	batch.Messages = make([]task.Message, 0, j-i)
 	for _, r := range p.records[i:j] {
-		batch.Messages = append(batch.Messages, task.Message{
-			Source: src, Offset: r.Offset, Timestamp: r.Timestamp, KeyBytes: r.Key, ValueBytes: r.Value, Headers: r.Headers,
-		})
+		batch.Messages = append(batch.Messages, r.message(src))
 		batch.Bytes += len(r.Key) + len(r.Value)
 	}
 	batch.Next = end
@@ -140,6 +138,10 @@ func (p *partition) fetch(src *task.Source, from, to int64) (batch system.Batch,
 		batch.Next = min(end, p.records[j].Offset)
 	}
 	return batch, false, nil
+}
+
+func (r *Record) message(src *task.Source) task.Message {
+	return task.Message{Source: src, Offset: r.Offset, Timestamp: r.Timestamp, KeyBytes: r.Key, ValueBytes: r.Value, Headers: r.Headers}
 }
 
 type admin struct{ b *Broker }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"heddle/system"
+	"heddle/task"
 )
 
 // transaction is what a broker knows of one transactional id. The broker's
@@ -57,6 +58,54 @@ func (s *System) CheckTransactions(_ context.Context, o system.TransactionOption
 
 // Cluster names the broker: systems on the same one are the same.
 func (s *System) Cluster(context.Context) (string, error) { return fmt.Sprintf("%p", s.broker), nil }
+
+// ReadDecided is system.Transactional's.
+func (s *System) ReadDecided(ctx context.Context, stream string, partition int32, from int64, mine func(*task.Message) bool, each func([]task.Message) error) error {
+	src := &task.Source{System: s.name, Stream: stream, Partition: partition}
+	b := s.broker
+	b.mu.Lock()
+	p, err := b.find(stream, partition)
+	if err != nil {
+		b.mu.Unlock()
+		return fmt.Errorf("read: %w", err)
+	}
+	to := p.next
+	b.mu.Unlock()
+	for {
+		var ms []task.Message
+		wait := false
+		b.mu.Lock()
+		changed := b.changed
+		for _, r := range p.records[p.search(from):] {
+			if r.Offset >= to {
+				break
+			}
+			m := r.message(src)
+			if !mine(&m) {
+				continue
+			}
+			if wait = r.txn != nil; wait {
+				from = r.Offset
+				break
+			}
+			ms = append(ms, m)
+		}
+		b.mu.Unlock()
+		if len(ms) > 0 {
+			if err := each(ms); err != nil {
+				return err
+			}
+		}
+		if !wait {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("read stream %q, partition %d: a transaction is open at %d: %w", stream, partition, from, ctx.Err())
+		case <-changed:
+		}
+	}
+}
 
 // end makes the open records of t visible or takes them away; each partition
 // gets a control record. It needs b.mu.

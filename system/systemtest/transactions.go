@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ func Transactions(t *testing.T, s system.System, prefix string) {
 		{"aborted and gone", aborted},
 		{"the same partitions as without", samePartitions},
 		{"an open tail is no end", openTail},
+		{"others' open transactions are not waited for", decidedBehindOthers},
 		{"many records, many partitions", manyRecords},
 		{"a cluster has a name", clusters},
 		{"settled, it is seen", settled},
@@ -229,6 +231,9 @@ func aborted(b *txnBench) {
 		b.t.Error("after Abort the outbox is still open")
 	}
 	b.ok(o.Close())
+	// The end of a transaction is seen some time after it is told; who takes over
+	// has waited for it.
+	b.takeOver("a")
 	// An aborted tail is an end at which no record lies.
 	ends, err := b.admin().Offsets(b.context(), s)
 	b.ok(err)
@@ -298,6 +303,71 @@ func openTail(b *txnBench) {
 	}
 	b.ok(o.Commit(b.context()))
 	b.holds(s, 0, "a", "b")
+}
+
+// decided gives what ReadDecided gives of the values that begin so.
+func (b *txnBench) decided(ctx context.Context, stream string, from int64, begins string) (values []string, err error) {
+	b.t.Helper()
+	err = b.tx.ReadDecided(ctx, stream, 0, from, func(m *task.Message) bool { return strings.HasPrefix(string(m.ValueBytes), begins) }, func(ms []task.Message) error {
+		for _, m := range ms {
+			values = append(values, string(m.ValueBytes))
+		}
+		return nil
+	})
+	return values, err
+}
+
+func decidedBehindOthers(b *txnBench) {
+	s := b.stream("s", 1)
+	if got, err := b.decided(b.context(), s, system.Oldest, "mine"); err != nil || len(got) != 0 {
+		b.t.Errorf("an empty stream: %v, %v", got, err)
+	}
+	plain, old, other := b.outbox(), b.takeOver("a"), b.takeOver("b")
+	b.send(plain, s, 0, "mine, at least once")
+	b.ok(plain.Flush(b.context()))
+	b.send(other, s, 0, "another's")
+	b.ok(other.Flush(b.context()))
+	b.send(old, s, 0, "mine, committed")
+	b.ok(old.Commit(b.context()))
+	b.send(old, s, 0, "mine, never committed")
+	b.ok(old.Flush(b.context()))
+	young := b.takeOver("a")
+	want := []string{"mine, at least once", "mine, committed"}
+	check := func(when string) {
+		b.t.Helper()
+		got, err := b.decided(b.context(), s, system.Oldest, "mine")
+		if err != nil || !slices.Equal(got, want) {
+			b.t.Errorf("%s: %q, %v; want %q", when, got, err, want)
+		}
+	}
+	check("with another's transaction open in front of it")
+	ends, err := b.admin().Offsets(b.context(), s)
+	b.ok(err)
+	if ends[0].Stable != 1 {
+		b.t.Errorf("the other's transaction is not open: %+v", ends[0])
+	}
+	got, err := b.decided(b.context(), s, ends[0].Stable, "mine")
+	if err != nil || !slices.Equal(got, want[1:]) {
+		b.t.Errorf("from the last stable offset: %q, %v; want %q", got, err, want[1:])
+	}
+	// What is picked and open is waited for.
+	ctx, cancel := context.WithTimeout(b.t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if got, err := b.decided(ctx, s, system.Oldest, ""); err == nil || !slices.Equal(got, want[:1]) {
+		b.t.Errorf("into the open transaction: %q, %v", got, err)
+	}
+	b.send(young, s, 0, "mine, by the young")
+	b.ok(young.Commit(b.context()))
+	b.ok(young.Settle(b.context()))
+	want = append(want, "mine, by the young")
+	check("after another commit")
+	done := make(chan error, 1)
+	go func() { done <- other.Commit(b.context()) }()
+	got, err = b.decided(b.context(), s, system.Oldest, "")
+	if err != nil || !slices.Equal(got, slices.Insert(slices.Clone(want), 1, "another's")) {
+		b.t.Errorf("after the other's commit: %q, %v", got, err)
+	}
+	b.ok(<-done)
 }
 
 func manyRecords(b *txnBench) {
