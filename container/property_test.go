@@ -36,6 +36,7 @@ type world struct {
 	broker      *memory.Broker
 	checkpoints *memoryLog
 	tasks       int32
+	exactly     bool       // outputs, changelogs and checkpoint are one transaction
 	hosts       []string   // the base folder of each
 	images      []string   // copies of a host's folder, as it was once
 	input       [][]string // by partition
@@ -48,24 +49,30 @@ type world struct {
 // commit, changelogs that refuse records, and hosts that lost their disk or come
 // back with an old one. At the end the state is what the input makes, read in
 // three ways: from the hosts, by a restore on an empty host, and from the
-// changelog's records.
+// changelog's records. No output is lost; exactly-once, none comes twice, with
+// transactions that killed containers left open while others start.
 func TestStories(t *testing.T) {
-	dir := t.TempDir()
-	most := 40 // each opens some twenty stores on disk
-	if testing.Short() {
-		most = 10
+	for _, exactly := range []bool{false, true} {
+		t.Run(map[bool]string{false: "at-least-once", true: "exactly-once"}[exactly], func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			most := 40 // each opens some twenty stores on disk
+			if testing.Short() {
+				most = 10
+			}
+			told, found := 0, false
+			rapid.Check(t, func(t *rapid.T) {
+				// What was found is told again and again, to find its shortest form.
+				if told++; told > most && !found {
+					return
+				}
+				if err := story(t, dir, exactly, nil); err != nil {
+					found = true
+					t.Fatal(err)
+				}
+			})
+		})
 	}
-	told, found := 0, false
-	rapid.Check(t, func(t *rapid.T) {
-		// What was found is told again and again, to find its shortest form.
-		if told++; told > most && !found {
-			return
-		}
-		if err := story(t, dir, nil); err != nil {
-			found = true
-			t.Fatal(err)
-		}
-	})
 }
 
 // TestStoriesFindWrongOrders tells the same stories with commits whose steps are
@@ -73,19 +80,20 @@ func TestStories(t *testing.T) {
 func TestStoriesFindWrongOrders(t *testing.T) {
 	seal := func(t *instance, c checkpoint.Checkpoint) { _ = t.checkpoints.Write(context.Background(), t.name, c) }
 	for _, tt := range []struct {
-		name string
+		name    string
+		exactly bool
 		// breaks makes the function that does a step too early.
 		breaks func() func(*instance, Step)
 		says   string // what the error says
 	}{
-		{"the checkpoint before the stores are flushed", func() func(*instance, Step) {
+		{"the checkpoint before the stores are flushed", false, func() func(*instance, Step) {
 			return func(t *instance, s Step) {
 				if s == StepBegun {
 					seal(t, checkpoint.Checkpoint{ID: checkpoint.NewID(t.now()), Inputs: t.inputOffsets(), Changelogs: t.changelogPositions()})
 				}
 			}
 		}, "state"},
-		{"the positions before the stores are flushed, as Samza has it", func() func(*instance, Step) {
+		{"the positions before the stores are flushed, as Samza has it", false, func() func(*instance, Step) {
 			early := map[string]map[string]checkpoint.Changelog{}
 			return func(t *instance, s Step) {
 				switch s {
@@ -96,25 +104,39 @@ func TestStoriesFindWrongOrders(t *testing.T) {
 				}
 			}
 		}, "state"},
-		{"the engine before the checkpoint", func() func(*instance, Step) {
+		{"the engine before the checkpoint", false, func() func(*instance, Step) {
 			return func(t *instance, s Step) {
 				if s == StepPositioned {
 					_ = t.stores.Committed(context.Background(), storage.Commit{Checkpoint: "early", Began: t.now()})
 				}
 			}
 		}, "local state is not used"},
-		{"the engine before the changelog has it", func() func(*instance, Step) {
+		{"the engine before the changelog has it", false, func() func(*instance, Step) {
 			return func(t *instance, s Step) {
 				if s == StepStoresFlushed {
 					_ = t.stores.Committed(context.Background(), storage.Commit{Checkpoint: "early", Began: t.now()})
 				}
 			}
 		}, ""},
+		{"a transaction that ends before the checkpoint", true, func() func(*instance, Step) {
+			return func(t *instance, s Step) {
+				if s == StepPositioned {
+					_ = t.tx.Commit(context.Background())
+				}
+			}
+		}, "twice"},
+		{"the engine before the transaction has ended", true, func() func(*instance, Step) {
+			return func(t *instance, s Step) {
+				if s == StepCheckpointSent {
+					_ = t.stores.Committed(context.Background(), storage.Commit{Checkpoint: "early", Began: t.now()})
+				}
+			}
+		}, "local state is not used"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			told := rapid.Custom(func(t *rapid.T) error { return story(t, dir, tt.breaks()) })
+			told := rapid.Custom(func(t *rapid.T) error { return story(t, dir, tt.exactly, tt.breaks()) })
 			for seed := range 200 {
 				if err := told.Example(seed); err != nil {
 					if !strings.Contains(err.Error(), tt.says) {
@@ -130,13 +152,13 @@ func TestStoriesFindWrongOrders(t *testing.T) {
 }
 
 // story tells one; the error is what is wrong at its end.
-func story(t *rapid.T, dir string, breaks func(*instance, Step)) error {
+func story(t *rapid.T, dir string, exactly bool, breaks func(*instance, Step)) error {
 	dir, err := os.MkdirTemp(dir, "")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	w := &world{t: t, broker: memory.NewBroker(), checkpoints: newMemoryLog(), breaks: breaks}
+	w := &world{t: t, broker: memory.NewBroker(), checkpoints: newMemoryLog(), exactly: exactly, breaks: breaks}
 	w.tasks = rapid.Int32Range(1, 3).Draw(t, "tasks")
 	for range rapid.IntRange(1, 3).Draw(t, "hosts") {
 		w.hosts = append(w.hosts, filepath.Join(dir, "host"+strconv.Itoa(len(w.hosts))))
@@ -171,7 +193,9 @@ func (w *world) round() error {
 		}
 	}
 	if rapid.Bool().Draw(w.t, "compact") {
-		w.compact()
+		if err := w.compact(); err != nil {
+			return err
+		}
 	}
 	if err := w.spoil(); err != nil {
 		return err
@@ -214,9 +238,13 @@ func (w *world) spoil() error {
 }
 
 // compact removes what compaction may.
-func (w *world) compact() {
+func (w *world) compact() error {
+	last, err := w.last()
+	if err != nil {
+		return err
+	}
 	for p := range w.tasks {
-		c, ok := w.checkpoints.Last(fmt.Sprintf("Partition %d", p))
+		c, ok := last[fmt.Sprintf("Partition %d", p)]
 		if !ok {
 			continue
 		}
@@ -236,6 +264,18 @@ func (w *world) compact() {
 			}
 		}
 	}
+	return nil
+}
+
+// last are the tasks' newest checkpoints, as far as no open transaction hides
+// them.
+func (w *world) last() (map[string]checkpoint.Checkpoint, error) {
+	if !w.exactly {
+		return maps.Clone(w.checkpoints.last), nil // no container is there
+	}
+	sys := memory.New("mem", w.broker)
+	defer sys.Close()
+	return checkpoint.ReadAll(context.Background(), config.New(w.settings()), Systems{"mem": sys}, checkpoint.Options{})
 }
 
 // all runs all tasks, in one container or several, each on some host. With
@@ -251,7 +291,7 @@ func (w *world) all(crashes bool) error {
 		left := 1 << 30
 		if crashes {
 			left = rapid.SampledFrom([]int{1, 2, 3, 4, 5, 6, 8, 11, 15, 20, 1 << 30}).Draw(w.t, "steps")
-			w.refuse(rapid.SampledFrom([]int{-1, -1, -1, 0, 1, 5}).Draw(w.t, "refused"))
+			w.spoilWrites(rapid.SampledFrom([]int{-1, -1, -1, 0, 1, 5}).Draw(w.t, "refused"), w.exactly && rapid.Bool().Draw(w.t, "left open"))
 		}
 		err := w.run(containers[i], rapid.SampledFrom(w.hosts).Draw(w.t, "host"), left, w.counting(rapid.IntRange(1, 15).Draw(w.t, "commit every")))
 		if err != nil && (!crashes || !errors.Is(err, errTest)) {
@@ -261,20 +301,29 @@ func (w *world) all(crashes bool) error {
 	return nil
 }
 
-// refuse lets the changelog refuse all records after the next n; below 0: none.
-func (w *world) refuse(n int) {
-	if n < 0 {
-		w.broker.SetFaults(memory.Faults{})
-		return
-	}
-	var left atomic.Int32
-	left.Store(int32(n))
-	w.broker.SetFaults(memory.Faults{Ack: func(_ string, r system.Record) error {
-		if r.Stream == "log" && left.Add(-1) < 0 {
-			return errTest
+// spoilWrites lets the changelog refuse all records after the next n; below 0:
+// none. With open, whoever fails leaves its transactions open, as who is killed.
+func (w *world) spoilWrites(n int, open bool) {
+	var f memory.Faults
+	if n >= 0 {
+		var left atomic.Int32
+		left.Store(int32(n))
+		f.Ack = func(_ string, r system.Record) error {
+			if r.Stream == "log" && left.Add(-1) < 0 {
+				return errTest
+			}
+			return nil
 		}
-		return nil
-	}})
+	}
+	if open {
+		f.Transaction = func(method, _ string) error {
+			if method == "Abort" {
+				return errTest
+			}
+			return nil
+		}
+	}
+	w.broker.SetFaults(f)
 }
 
 // counting is a task that counts, deletes, and reads its store in order.
@@ -355,17 +404,30 @@ func (m model) sum() (n int64, err error) {
 	return n, nil
 }
 
+// settings are the job's.
+func (w *world) settings() map[string]string {
+	m := map[string]string{
+		"job.name": "test", "task.class": "test", "task.inputs": "mem.in",
+		"systems.mem.samza.factory": "memory", "systems.mem.samza.offset.default": "oldest",
+		"stores.counts.factory": "memory", "stores.counts.changelog": "mem.log", "stores.counts.key.serde": "string", "stores.counts.msg.serde": "long",
+	}
+	if w.exactly {
+		m["heddle.processing.guarantee"], m["task.commit.ms"] = "exactly-once", "60000"
+	}
+	return m
+}
+
 // run runs a container with some of the tasks on a host to its end, or until
 // so many steps of commits are done.
 func (w *world) run(tasks []int32, host string, left int, newTask task.Factory) error {
-	settings := map[string]string{
-		"job.name": "test", "task.class": "test", "task.inputs": "mem.in",
-		"systems.mem.samza.factory": "memory", "systems.mem.samza.offset.default": "oldest",
-		"stores.counts.changelog": "mem.log", "stores.counts.key.serde": "string", "stores.counts.msg.serde": "long",
-		"job.logged.store.base.dir": host,
-		"stores.counts.factory":     rapid.SampledFrom([]string{"pebble", "pebble", "pebble", "memory"}).Draw(w.t, "engine"),
-		"task.commit.ms":            rapid.SampledFrom([]string{"-1", "60000", "1"}).Draw(w.t, "commit"),
+	settings := w.settings()
+	settings["job.logged.store.base.dir"] = host
+	settings["stores.counts.factory"] = rapid.SampledFrom([]string{"pebble", "pebble", "pebble", "memory"}).Draw(w.t, "engine")
+	commits := []string{"-1", "60000", "1"}
+	if w.exactly {
+		commits = commits[1:] // it has to be positive
 	}
+	settings["task.commit.ms"] = rapid.SampledFrom(commits).Draw(w.t, "commit")
 	for key, values := range map[string][]string{
 		"stores.counts.object.cache.size": {"", "", "0", "1", "3"},
 		"stores.counts.write.batch.size":  {"", "", "0", "1", "2"},
@@ -390,6 +452,14 @@ func (w *world) run(tasks []int32, host string, left int, newTask task.Factory) 
 	}
 	sys := memory.New("mem", w.broker)
 	defer sys.Close()
+	logger := slog.New(slog.NewTextHandler(&locked{w: &w.log}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	checkpoints := checkpoint.Log(w.checkpoints)
+	if w.exactly {
+		if checkpoints, err = openCheckpoints(context.Background(), cfg, Systems{"mem": sys}, logger); err != nil {
+			return err
+		}
+		defer checkpoints.Close()
+	}
 	var c *Container
 	var mu sync.Mutex // tasks run side by side
 	failpoint := func(name string, s Step) error {
@@ -406,9 +476,8 @@ func (w *world) run(tasks []int32, host string, left int, newTask task.Factory) 
 	c, err = New(Options{
 		Config: cfg, Model: m, JobTasks: names, NewTask: newTask, Getenv: func(string) string { return "" },
 		System:      func(string) (system.System, error) { return sys, nil },
-		Checkpoints: w.checkpoints, Stores: specs, Metrics: newMeasures(cfg, "0").of,
-		Logger:        slog.New(slog.NewTextHandler(&locked{w: &w.log}, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		UntilCaughtUp: true, Failpoint: failpoint,
+		Checkpoints: checkpoints, Stores: specs, Metrics: newMeasures(cfg, "0").of,
+		Logger: logger, UntilCaughtUp: true, Failpoint: failpoint,
 	})
 	if err != nil {
 		return err
@@ -463,8 +532,12 @@ func (w *world) check(empty string) error {
 		}
 	}
 	replayed := map[string]int64{}
+	last, err := w.last()
+	if err != nil {
+		return err
+	}
 	for p := range w.tasks {
-		c, _ := w.checkpoints.Last(fmt.Sprintf("Partition %d", p))
+		c := last[fmt.Sprintf("Partition %d", p)]
 		for _, r := range w.broker.Records("log", p) {
 			if fmt.Sprintf("%020d", r.Offset) > fmt.Sprintf("%020s", c.Changelogs["counts"].Offset) {
 				return fmt.Errorf("partition %d of the changelog has a record at %d, the checkpoint ends at %q", p, r.Offset, c.Changelogs["counts"].Offset)
@@ -483,17 +556,20 @@ func (w *world) check(empty string) error {
 	return w.complete()
 }
 
-// complete finds outputs that are missing, and warnings that no story gives
-// cause for.
+// complete finds outputs that are missing, or came twice although they must
+// not, and warnings that no story gives cause for.
 func (w *world) complete() error {
-	seen := map[string]bool{}
+	seen := map[string]int{}
 	for _, r := range w.broker.Records("out", 0) {
-		seen[string(r.Key)] = true
+		seen[string(r.Key)]++
 	}
 	for p, messages := range w.input {
 		for i := range messages {
-			if !seen[fmt.Sprintf("%d/%d", p, i)] {
+			switch n := seen[fmt.Sprintf("%d/%d", p, i)]; {
+			case n == 0:
 				return fmt.Errorf("the output of message %d of partition %d is lost", i, p)
+			case n > 1 && w.exactly:
+				return fmt.Errorf("the output of message %d of partition %d came twice: %d times", i, p, n)
 			}
 		}
 	}
