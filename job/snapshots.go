@@ -70,5 +70,5 @@ func (j *Job) checkSnapshots(ctx context.Context, try bool) (map[string]string, 
 			return nil, fault("name a folder that "+o.User+" may write to", "%v", err)
 		}
 	}
-	return map[string]string{key: strings.TrimSuffix(system, "/") + root}, nil
+	return map[string]string{key: files.Join(system, root)}, nil
 }

@@ -20,7 +20,8 @@ type loop struct {
 	in, out    string
 	partitions int // of in
 	records    int64
-	keys       int64  // records of the changelog
+	keys       int64  // entries of the store
+	history    int64  // how often the changelog has each
 	state      string // folder for databases
 	signs      string // file for signs
 	cacheBytes int64  // of blocks
@@ -37,7 +38,8 @@ func main() {
 	flag.StringVar(&l.out, "out", "", "topic to write")
 	flag.IntVar(&l.partitions, "partitions", 4, "partitions of the topic to read")
 	flag.Int64Var(&l.records, "records", 0, "how many records to read")
-	flag.Int64Var(&l.keys, "keys", 0, "how many records the changelog, -out, holds")
+	flag.Int64Var(&l.keys, "keys", 0, "how many keys the changelog, -out, has")
+	flag.Int64Var(&l.history, "history", 1, "how many records it has of each")
 	flag.StringVar(&l.state, "state", "", "folder for databases")
 	flag.StringVar(&l.signs, "signs", "", "file for signs")
 	flag.Int64Var(&l.cacheBytes, "cache-bytes", 100<<20, "cache of blocks")

@@ -85,7 +85,7 @@ func (l *loop) fill(ctx context.Context, dbs []*pebble.DB) error {
 		batches[p] = make(chan []*kgo.Record, 2)
 		wg.Go(func() { errs[p] = put(dbs[p], batches[p]) })
 	}
-	for left := l.keys; left > 0 && err == nil; {
+	for left := l.keys * l.history; left > 0 && err == nil; {
 		fetches := client.PollFetches(ctx)
 		if err = fetches.Err(); err != nil {
 			break
@@ -147,7 +147,7 @@ func (l *loop) recover(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.keys = 0
+		l.keys, l.history = 0, 1
 		ends.Each(func(o kadm.ListedOffset) { l.keys += o.Offset })
 		if err := l.fill(ctx, dbs); err != nil {
 			return err

@@ -37,6 +37,7 @@ func TestSmallWorkloads(t *testing.T) {
 		{[]string{count, "--records", "50000", "--guarantee", "--procs", "1"}, 1},
 		{[]string{countCache, "--records", "50000", "--keys", "5000"}, 1},
 		{[]string{restore, "--keys", "250000"}, 1}, // enough for a load in bulk
+		{[]string{snapshot, "--keys", "20000", "--history", "5"}, 1},
 		{[]string{large, "--keys", "20000", "--records", "20000"}, 1},
 		{[]string{recovery, "--keys", "20000"}, 2},
 	} {
@@ -74,6 +75,9 @@ func TestSmallWorkloads(t *testing.T) {
 					t.Errorf("%+v", sum)
 				}
 				if slices.Contains([]string{restore, recovery}, sum.Workload) && (sum.Seconds <= 0 || sum.BareSeconds <= 0) {
+					t.Errorf("%+v", sum)
+				}
+				if sum.Workload == snapshot && (sum.Seconds <= 0 || sum.ChangelogSeconds <= 0 || sum.BareSeconds <= 0 || sum.History != 5) {
 					t.Errorf("%+v", sum)
 				}
 				if sum.Workload == count && sum.ExactlyOnceRateRatio <= 0 {

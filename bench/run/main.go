@@ -36,9 +36,10 @@ type settings struct {
 	check         bool   // the command line alone
 	procs         int    // GOMAXPROCS of both sides; 0: what the machine has
 	guarantee     bool
+	history       int64 // 0: the workload's own number
 }
 
-const help = `usage: bin/bench.sh [passthrough|count|count-cache|restore|large|recovery]... [options]
+const help = `usage: bin/bench.sh [passthrough|count|count-cache|restore|snapshot|large|recovery]... [options]
 
 Runs a job of Heddle and a bare loop over the same Kafka client in turn, on a real Kafka, and
 prints records a second, CPU seconds per million records and peak memory of both processes.
@@ -51,6 +52,8 @@ Without a name, passthrough and count run. What came out is counted exactly.
                and a put of the database for each record
   restore      a store on disk of 10 million entries of 100 bytes from its changelog; and a start
                with local state
+  snapshot     a store on disk of a million entries from its snapshot, when the changelog holds each
+               of them ten times; and from that changelog alone
   large        entries of a store that is ten times larger than the process's memory replaced, in
                random order
   recovery     kill -9 of a container with a million entries to its next record, with local state
@@ -59,6 +62,7 @@ Without a name, passthrough and count run. What came out is counted exactly.
 options:
   --records N        records in the input (default 2000000; count-cache 4000000, large 1000000)
   --keys N           entries of the store (default as above)
+  --history N        restore and snapshot: how often the changelog has each key (default 1, 10)
   --procs N          processors for each side (GOMAXPROCS); a YARN container has one
   --guarantee        count and passthrough: a third side, the job with exactly-once and commits
                      each second
@@ -106,6 +110,7 @@ func parse(args []string, getenv func(string) string) (settings, error) {
 	flags.SetOutput(io.Discard)
 	flags.Int64Var(&s.records, "records", 0, "")
 	flags.Int64Var(&s.keys, "keys", 0, "")
+	flags.Int64Var(&s.history, "history", 0, "")
 	flags.IntVar(&s.procs, "procs", 0, "")
 	flags.BoolVar(&s.guarantee, "guarantee", false, "")
 	flags.IntVar(&s.outPartitions, "out-partitions", 4, "")
@@ -151,6 +156,8 @@ func parse(args []string, getenv func(string) string) (settings, error) {
 		return s, fmt.Errorf("--records: %d are too few to measure with; 1000 are the least", s.records)
 	case s.keys < 0 || s.keys > input.MaxUsers:
 		return s, fmt.Errorf("--keys: it is a number to %d", input.MaxUsers)
+	case s.history < 0:
+		return s, errors.New("--history is at least 1")
 	case s.procs < 0:
 		return s, errors.New("--procs is at least 1")
 	case s.runs < 1 || s.outPartitions < 1:

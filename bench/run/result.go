@@ -19,8 +19,9 @@ type result struct {
 }
 
 // pair is one run of both sides; exactly is the job's with exactly-once, if that
-// was asked for, and again the job's second start, with local state.
-type pair struct{ heddle, bare, exactly, again result }
+// was asked for, again the job's second start, with local state, and changelog,
+// of snapshot, the job without one.
+type pair struct{ heddle, bare, exactly, again, changelog result }
 
 func readResult(file string, records int64, whole time.Duration) (result, error) {
 	rep, err := steady.Read(file)
@@ -83,7 +84,7 @@ type summary struct {
 	RateRatios [2]float64 `json:"rateRatios"`
 	CPURatios  [2]float64 `json:"cpuRatios"`
 
-	// Seconds and BareSeconds are, of restore, from the start of the process to a
+	// Seconds and BareSeconds are, of restore and snapshot, from the start of the process to a
 	// restored store, and of recovery from kill -9 to the next record.
 	Seconds     float64    `json:"seconds,omitempty"`
 	SecondsEnds [2]float64 `json:"secondsEnds,omitzero"` // least and greatest
@@ -97,6 +98,12 @@ type summary struct {
 	// ScanPeakRSSMiB the peak of the process that did.
 	ScanSeconds    float64 `json:"scanSeconds,omitempty"`
 	ScanPeakRSSMiB float64 `json:"scanPeakRSSMiB,omitempty"`
+	// ChangelogSeconds is, of snapshot, the same as Seconds from the changelog
+	// alone; ChangelogPeakRSSMiB the memory.
+	ChangelogSeconds    float64 `json:"changelogSeconds,omitempty"`
+	ChangelogPeakRSSMiB float64 `json:"changelogPeakRSSMiB,omitempty"`
+	// History is how often the changelog has each key.
+	History int64 `json:"history,omitempty"`
 	// StateMiB is the size of keys and values of the store.
 	StateMiB float64 `json:"stateMiB,omitempty"`
 	// The job with exactly-once, with --guarantee; the ratios are to the job
@@ -171,10 +178,11 @@ func (b *bench) summarize(w workload, partitions int, records int64, pairs []pai
 
 // seconds adds the times of what is measured from one moment to another.
 func (s *summary) seconds(pairs []pair) {
-	var heddle, bare, again, scan, scanPeak []float64
+	var heddle, bare, again, scan, scanPeak, changelog, changelogPeak []float64
 	for _, p := range pairs {
 		heddle, bare = append(heddle, p.heddle.SteadySeconds), append(bare, p.bare.SteadySeconds)
 		again = append(again, p.again.ReadySeconds)
+		changelog, changelogPeak = append(changelog, p.changelog.SteadySeconds), append(changelogPeak, p.changelog.rss())
 		scan, scanPeak = append(scan, p.heddle.ScanSeconds), append(scanPeak, float64(p.heddle.scanPeak)/(1<<20))
 	}
 	middle := func(v []float64, digits int) float64 {
@@ -183,6 +191,7 @@ func (s *summary) seconds(pairs []pair) {
 	}
 	s.Seconds, s.BareSeconds, s.RestartSeconds = middle(heddle, 3), middle(bare, 3), middle(again, 3)
 	s.SecondsEnds = [2]float64{round(heddle[0], 3), round(heddle[len(heddle)-1], 3)}
+	s.ChangelogSeconds, s.ChangelogPeakRSSMiB = middle(changelog, 3), middle(changelogPeak, 1)
 	s.ScanSeconds, s.ScanPeakRSSMiB = middle(scan, 2), middle(scanPeak, 1)
 }
 

@@ -58,7 +58,7 @@ func (b *bench) loop(o order) []string {
 	args := []string{
 		"--brokers=" + strings.Join(b.s.brokers, ","), "--in=" + o.in, "--out=" + o.createdOutput,
 		"--partitions=" + strconv.Itoa(o.partitions), "--records=" + strconv.FormatInt(max(o.workload.records, 1000), 10),
-		"--keys=" + strconv.FormatInt(o.workload.keys.Users, 10), "--state=" + o.state,
+		"--keys=" + strconv.FormatInt(o.workload.keys.Users, 10), "--history=" + strconv.FormatInt(max(o.workload.history, 1), 10), "--state=" + o.state,
 		"--after=" + strconv.FormatInt(o.workload.after(), 10), "--report=" + o.report, "--profile=" + o.profile,
 	}
 	return append(append(args, o.bareArgs...), o.workload.name)

@@ -23,16 +23,17 @@ func stateMiB(w workload) float64 {
 	return round(float64(w.keys.Users*entrySize)/(1<<20), 0)
 }
 
-// history makes a changelog that holds every key once, in no order.
+// history makes a changelog that holds every key so many times, in no order.
 func (b *bench) history(ctx context.Context, w workload, partitions int) (string, error) {
 	b.n++
 	name := fmt.Sprintf("bench-%s-%s-changelog-%d-%d", b.stamp, w.name, partitions, b.n)
 	if err := b.topic(ctx, name, partitions); err != nil {
 		return "", err
 	}
-	fmt.Fprintf(b.say, "bench: %s: writing a changelog of %d entries in %d partitions\n", w.name, w.keys.Users, partitions)
+	records := w.keys.Users * w.history
+	fmt.Fprintf(b.say, "bench: %s: writing a changelog of %d records of %d keys in %d partitions\n", w.name, records, w.keys.Users, partitions)
 	each := input.Keys{Users: w.keys.Users, Each: true}
-	return name, b.kafka.fill(ctx, name, w.keys.Users, func(i int64) *kgo.Record {
+	return name, b.kafka.fill(ctx, name, records, func(i int64) *kgo.Record {
 		return &kgo.Record{Key: each.AppendKey(nil, i), Value: input.AppendState(nil, each.User(i))}
 	})
 }
@@ -56,9 +57,9 @@ func (b *bench) restore(ctx context.Context, w workload, partitions int) ([]summ
 			i+1, b.s.runs, p.heddle.SteadySeconds, p.bare.SteadySeconds, p.again.ReadySeconds, p.heddle.ScanSeconds, p.heddle.scanPeak>>20)
 		pairs = append(pairs, p)
 	}
-	s := b.summarize(w, partitions, w.keys.Users, pairs)
+	s := b.summarize(w, partitions, w.keys.Users*w.history, pairs)
 	s.seconds(pairs)
-	s.StateMiB = stateMiB(w)
+	s.StateMiB, s.History = stateMiB(w), w.history
 	return []summary{s}, nil
 }
 
@@ -86,7 +87,7 @@ func (b *bench) restoreOnce(ctx context.Context, w workload, log string, partiti
 		return p, fmt.Errorf("the restored stores hold %d entries, the changelog %d", p.heddle.Scanned, w.keys.Users)
 	}
 	p.heddle.scanPeak, p.heddle.PeakRSSBytes = p.heddle.PeakRSSBytes, p.heddle.ReadyRSSBytes
-	p.heddle = p.heddle.ready(w.keys.Users)
+	p.heddle = p.heddle.ready(w.keys.Users * w.history)
 	o.environment = nil
 	if p.again, err = b.start(ctx, o, b.heddle); err != nil {
 		return p, fmt.Errorf("heddle, the second start: %w", err)
@@ -103,7 +104,7 @@ func (b *bench) restoreOnce(ctx context.Context, w workload, log string, partiti
 	if p.bare, err = b.start(ctx, o, b.bare); err != nil {
 		return p, fmt.Errorf("bare loop: %w", err)
 	}
-	p.bare = p.bare.ready(w.keys.Users)
+	p.bare = p.bare.ready(w.keys.Users * w.history)
 	return p, nil
 }
 

@@ -16,6 +16,7 @@ const (
 	count       = "count"
 	countCache  = "count-cache"
 	restore     = "restore"
+	snapshot    = "snapshot"
 	large       = "large"
 	recovery    = "recovery"
 )
@@ -26,15 +27,17 @@ type workload struct {
 	properties string // file of the job, without its ending
 	records    int64  // of the input
 	keys       input.Keys
+	history    int64 // how often a changelog that is made for it has each key
 }
 
 var workloads = map[string]workload{
-	passThrough: {passThrough, "passthrough", 2_000_000, input.Keys{Users: input.Users}},
-	count:       {count, "count", 2_000_000, input.Keys{Users: input.Users}},
-	countCache:  {countCache, "count", 4_000_000, input.Keys{Users: 1_000_000, First: true}},
-	restore:     {restore, "state", 0, input.Keys{Users: 10_000_000, Each: true}},
-	large:       {large, "state", 1_000_000, input.Keys{Users: 10_000_000}},
-	recovery:    {recovery, "count", 0, input.Keys{Users: 1_000_000, Each: true}},
+	passThrough: {passThrough, "passthrough", 2_000_000, input.Keys{Users: input.Users}, 0},
+	count:       {count, "count", 2_000_000, input.Keys{Users: input.Users}, 0},
+	countCache:  {countCache, "count", 4_000_000, input.Keys{Users: 1_000_000, First: true}, 0},
+	restore:     {restore, "state", 0, input.Keys{Users: 10_000_000, Each: true}, 1},
+	snapshot:    {snapshot, "state", 0, input.Keys{Users: 1_000_000, Each: true}, 10},
+	large:       {large, "state", 1_000_000, input.Keys{Users: 10_000_000}, 1},
+	recovery:    {recovery, "count", 0, input.Keys{Users: 1_000_000, Each: true}, 0},
 }
 
 // of is the workload as the command line wants it.
@@ -44,6 +47,9 @@ func (w workload) of(s settings) workload {
 	}
 	if s.keys != 0 {
 		w.keys.Users = s.keys
+	}
+	if s.history != 0 && w.history != 0 {
+		w.history = s.history
 	}
 	return w
 }
@@ -75,6 +81,8 @@ func (b *bench) workload(ctx context.Context, w workload, partitions int) ([]sum
 	switch w.name {
 	case restore:
 		return b.restore(ctx, w, partitions)
+	case snapshot:
+		return b.snapshot(ctx, w, partitions)
 	case large:
 		return b.large(ctx, w, partitions)
 	case recovery:

@@ -112,6 +112,9 @@ func Open(ctx context.Context, uri string, o Options) (FileSystem, error) {
 	case "hdfs":
 		return openHDFS(ctx, u, o)
 	case "file", "":
+		if u.Host != "" && u.Host != "localhost" {
+			return nil, fmt.Errorf("%s: a file of this machine is file:///path; %q would be a host", uri, u.Host)
+		}
 		home, err := os.UserHomeDir()
 		if err != nil {
 			return nil, fmt.Errorf("file system of this machine: %w", err)
@@ -133,6 +136,14 @@ func Split(uri string) (system, path string, err error) {
 		return "", u.Path, nil
 	}
 	return u.Scheme + "://" + u.Host, u.Path, nil
+}
+
+// Join is the URI of a path in a file system, of which Split gives the two back.
+func Join(system, path string) string {
+	if scheme, rest, ok := strings.Cut(system, "://"); ok {
+		return scheme + "://" + strings.TrimSuffix(rest, "/") + path
+	}
+	return strings.TrimSuffix(system, "/") + path
 }
 
 // The name of a file that is being written: a dot, the file's own name, a
