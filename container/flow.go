@@ -50,7 +50,7 @@ const (
 )
 
 const (
-	aheadFactor = 4
+	aheadFactor = 2
 	// A single fetch may bring many times the bound; it is no reason to pause.
 	aheadBatches = 3
 )

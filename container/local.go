@@ -37,7 +37,7 @@ func (p *program) runLocal(file string, f localFlags) (err error) {
 	defer func() { show.End(err) }()
 	log := slog.New(show.Handler())
 
-	j := &localJob{sideInputs: p.sideInputs}
+	j := &localJob{sideInputs: p.sideInputs, getenv: p.getenv}
 	ctx, done := p.watch(context.Background(), j.stop)
 	defer done()
 	err = j.run(ctx, c, newTask, show, log)
@@ -63,6 +63,7 @@ func readConfig(file string) (config.Config, error) {
 // localJob is all containers of a job in one process.
 type localJob struct {
 	sideInputs map[string]task.SideInput
+	getenv     func(string) string
 
 	mu         sync.Mutex
 	why        string // to stop; "" if not
@@ -117,6 +118,9 @@ func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factor
 	if err != nil {
 		return err
 	}
+	if err := j.limitMemory(c, len(pl.model.Containers)); err != nil {
+		return err
+	}
 	preloaded, err := preloadedOffsets(c)
 	if err != nil {
 		return err
@@ -145,6 +149,23 @@ func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factor
 	pages := serveLocal(c, pl.model, containers, measured, j.stop, sink, log)
 	defer func() { err = errors.Join(err, pages.close()) }()
 	return j.runAll(ctx, containers)
+}
+
+// limitMemory gives the process the memory that all containers would have as
+// processes of their own. Not where a Kafka lives in it, which holds its topics
+// in memory: what that takes has nothing to do with the containers'.
+func (j *localJob) limitMemory(c config.Config, containers int) error {
+	memory, err := config.ContainerMemoryMB(c)
+	if err != nil {
+		return err
+	}
+	for _, name := range config.Systems(c) {
+		if config.Embedded(c, name) {
+			return nil
+		}
+	}
+	limitMemory(memory*containers, j.getenv)
+	return nil
 }
 
 // runAll runs the containers until all have ended. When one fails the others

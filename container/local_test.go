@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -378,5 +379,40 @@ func TestMetricsGoToTheirStream(t *testing.T) {
 	}
 	if got["TaskName-Partition 0"] != 2 || got["samza-container-0"] != 2 {
 		t.Errorf("reported: %v", got)
+	}
+}
+
+// TestLocalMemory: a job in one process has the memory of all its containers, unless
+// a Kafka lives in it or the environment says something else.
+func TestLocalMemory(t *testing.T) {
+	const other = 1 << 40
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	settings := map[string]string{
+		"systems.k.samza.factory": "kafka", "systems.k.producer.bootstrap.servers": "127.0.0.1:1",
+		"cluster-manager.container.memory.mb": "100",
+	}
+	for _, tt := range []struct {
+		name, key, value, environment string
+		want                          int64
+	}{
+		{name: "two containers", want: 2 * 90 << 20},
+		{name: "the environment wins", environment: "1GiB", want: other},
+		{name: "a Kafka in the process", key: "systems.k.producer.bootstrap.servers", value: "embedded", want: other},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			debug.SetMemoryLimit(other)
+			c := config.New(settings)
+			if tt.key != "" {
+				c = c.With(map[string]string{tt.key: tt.value})
+			}
+			j := &localJob{getenv: func(string) string { return tt.environment }}
+			if err := j.limitMemory(c, 2); err != nil {
+				t.Fatal(err)
+			}
+			if got := debug.SetMemoryLimit(-1); got != tt.want {
+				t.Errorf("a limit of %d, want %d", got, tt.want)
+			}
+		})
 	}
 }

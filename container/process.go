@@ -229,9 +229,8 @@ func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c c
 }
 
 // limitResources makes the Go runtime keep to what the container was given:
-// as many processors as cores, and a heap that is collected harder before the
-// process outgrows its memory, for which YARN would kill it. GOMAXPROCS and
-// GOMEMLIMIT in the environment win.
+// as many processors as cores, and its memory. GOMAXPROCS and GOMEMLIMIT in the
+// environment win.
 func limitResources(c config.Config, getenv func(string) string, log *slog.Logger) error {
 	cores, err := config.ContainerCPUCores(c)
 	if err != nil {
@@ -244,11 +243,17 @@ func limitResources(c config.Config, getenv func(string) string, log *slog.Logge
 	if getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(max(1, min(cores, runtime.NumCPU())))
 	}
-	if getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(memory) << 20 / 100 * memoryShare)
-	}
+	limitMemory(memory, getenv)
 	log.Info("resources", "processors", runtime.GOMAXPROCS(0), "memory MiB", memory)
 	return nil
+}
+
+// limitMemory makes the collector work harder before the process outgrows so many
+// MiB, for which YARN would kill it. GOMEMLIMIT in the environment wins.
+func limitMemory(mib int, getenv func(string) string) {
+	if getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(mib) << 20 / 100 * memoryShare)
+	}
 }
 
 // memoryShare is the part of the container's memory, in percent, above which

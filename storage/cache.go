@@ -43,6 +43,10 @@ type cache struct {
 
 	dirty, lastDirty *entry
 	dirtyCount       int
+
+	// spare is the entry that was removed last; the next one that is added takes its
+	// place: a cache that is full makes no garbage of entries.
+	spare *entry
 }
 
 func newCache(limit int) *cache {
@@ -83,7 +87,13 @@ func (c *cache) weigh(e *entry) {
 
 // add puts in an entry for a key that is not there.
 func (c *cache) add(key string) *entry {
-	e := &entry{key: key, older: c.newest}
+	e := c.spare
+	if e != nil {
+		c.spare = nil
+	} else {
+		e = &entry{}
+	}
+	e.key, e.older = key, c.newest
 	if c.newest != nil {
 		c.newest.newer = e
 	} else {
@@ -111,7 +121,7 @@ func (c *cache) victim() *entry {
 	return e
 }
 
-// remove takes out an entry that is not dirty.
+// remove takes out an entry that is not dirty. It may not be used after that.
 func (c *cache) remove(e *entry) {
 	if c.hand == e {
 		c.hand = e.newer
@@ -128,6 +138,8 @@ func (c *cache) remove(e *entry) {
 	}
 	delete(c.entries, e.key)
 	c.bytes -= int64(e.bytes)
+	*e = entry{}
+	c.spare = e
 }
 
 // touch notes that e was changed.

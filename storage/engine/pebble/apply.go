@@ -32,7 +32,9 @@ func (e *Engine) Apply(batch []engine.Write, mark []byte) error {
 			return e.fail("writing", err)
 		}
 	}
-	for _, i := range e.order.of(batch) {
+	order := orders.Get().(*order)
+	defer orders.Put(order)
+	for _, i := range order.of(batch) {
 		w := &batch[i]
 		if w.Value == nil {
 			d := b.DeleteDeferred(1 + len(w.Key))

@@ -48,9 +48,8 @@ type Engine struct {
 	// much waits for flushes and compactions.
 	unlooked int
 
-	key   []byte
-	order order
-	rows  *rows // nil: none
+	key  []byte
+	rows *rows // nil: none
 	// memtables is how many may wait to be flushed before Apply waits.
 	memtables int
 	files     int // so many files were made outside of the database

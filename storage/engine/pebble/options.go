@@ -30,6 +30,12 @@ const (
 	// tableBytes is how large the tables of the last levels become.
 	tableBytes = 64 << 20
 
+	// l0Threshold is twice the number of runs in the first level with which a
+	// compaction begins. A store's entries are spread over all of it by each commit,
+	// so that each compaction writes the levels below anew: with twice as many runs
+	// it does that half as often, and a get asks some more filters.
+	l0Threshold = 8
+
 	// l0Sublevels and memtables are how much may wait for compactions and for
 	// flushes before Apply waits.
 	l0Sublevels = 12
@@ -84,7 +90,7 @@ func configure(o engine.Options) (_ *pebble.Options, note string, err error) {
 
 		MemTableStopWritesThreshold: unlimited,
 		L0StopWritesThreshold:       unlimited,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       l0Threshold,
 		LBaseMaxBytes:               tableBytes,
 		MaxManifestFileSize:         1 << 20,
 		MaxOpenFiles:                openFiles,

@@ -24,11 +24,12 @@ type piece struct {
 	reading int
 }
 
-// sortRef is a record, with the eight bytes of its key that follow the shared
-// ones.
+// sortRef is a record, or a write of a batch, with the eight bytes of its key that
+// follow those that all keys share: they decide most comparisons without
+// touching the key.
 type sortRef struct {
 	head  uint64
-	start uint32
+	start uint32 // where the record begins; the place in the batch
 }
 
 // pieces are those that no load needs now: the next load takes their memory, which
@@ -173,7 +174,7 @@ func (p *piece) next() (key, value []byte, ok bool, err error) {
 }
 
 // sharedPrefix is how many bytes a and b have in common at the front.
-func sharedPrefix(a, b []byte) int {
+func sharedPrefix[K string | []byte](a, b K) int {
 	n := min(len(a), len(b))
 	for i := range n {
 		if a[i] != b[i] {

@@ -152,7 +152,10 @@ func (r *rows) room(n int) uint64 {
 // enter takes a slot for an entry that has none: a free one, or that of the
 // oldest entry of the bucket.
 func (r *rows) enter(hash, pos uint64) {
-	if r.used >= len(r.slots)/4*3 && len(r.slots) < r.most {
+	// When half of the slots are taken, one bucket in fifty is full; at three
+	// quarters it would be one in seven, and their oldest entries would go before
+	// their time.
+	if r.used >= len(r.slots)/2 && len(r.slots) < r.most {
 		r.grow()
 	}
 	first := int(hash%uint64(len(r.slots)/bucket)) * bucket

@@ -69,6 +69,20 @@ func TestRowsKeep(t *testing.T) {
 	if missing > n/20 { // a bucket may be full
 		t.Errorf("%d of %d entries of 25 bytes are missing from a mebibyte", missing, n)
 	}
+	// While the table grows, next to nothing goes.
+	r = newRows(32 << 20)
+	for i := range 15 * n {
+		r.put(fmt.Sprintf("user-%08d", i), []byte("12345678"))
+	}
+	missing = 0
+	for i := range 15 * n {
+		if _, ok := r.get(fmt.Sprintf("user-%08d", i)); !ok {
+			missing++
+		}
+	}
+	if missing > n*15/50 {
+		t.Errorf("%d of %d entries are missing after the table has grown", missing, 15*n)
+	}
 	if newRows(leastRows-1) != nil {
 		t.Error("a cache of next to nothing")
 	}
