@@ -26,7 +26,8 @@ const asProgram = "HEDDLE_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		Main(Tasks{"t": func() task.Task { return &tally{} }}, func(p *program) { p.failpoint = killAtStep() })
+		Main(Tasks{"t": func() task.Task { return &tally{} }, "look": func() task.Task { return look{} }},
+			WithSideInput("count", countMessages), func(p *program) { p.failpoint = killAtStep() })
 	}
 	os.Exit(m.Run())
 }
