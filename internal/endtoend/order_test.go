@@ -78,3 +78,63 @@ func TestBootstrapAndBroadcast(t *testing.T) {
 		})
 	}
 }
+
+// On YARN, in two containers: each task has all of the broadcast rules, and all of
+// its own part of a bootstrap stream, before the first message of the other input.
+func TestBootstrapOnYARN(t *testing.T) {
+	g := grid.Use(t)
+	const rules, accounts, clicks, tasks = 1000, 2000, 4000, 4
+	j := newJob(t, g, grid.Name("bootstrap"), example("groupby/repartition.properties"))
+	topics := map[string]string{"rules": g.Topic(t, "rules", 2), "accounts": g.Topic(t, "accounts", tasks), "clicks": g.Topic(t, "clicks", tasks)}
+	out := g.Topic(t, "in-order", 1) // one partition: each task's messages lie in the order in which it worked
+	j.set("job.factory.class", "yarn")
+	j.set("yarn.package.path", sharedPackage(t, g, example("groupby/count.properties")))
+	j.set("job.container.count", "2")
+	j.set("task.inputs", "kafka."+topics["clicks"]+",kafka."+topics["accounts"]+",kafka."+topics["rules"])
+	j.set("streams."+topics["rules"]+".samza.broadcast", "true")
+	j.set("streams."+topics["rules"]+".samza.bootstrap", "true")
+	j.set("streams."+topics["accounts"]+".samza.bootstrap", "true")
+	j.set("streams.PageViewByUser.samza.physical.name", out)
+	j.set("heddle.preload.kafka.PageViewEvent", "")
+	var records []*kgo.Record
+	var want []string
+	add := func(kind string, n, partitions, times int) {
+		for i := range n {
+			r := &kgo.Record{Topic: topics[kind], Partition: int32(i % partitions), Value: fmt.Appendf(nil, `{"user_id":"%s","page":"/%d"}`, kind, i)}
+			records = append(records, r)
+			for range times {
+				want = append(want, string(r.Value))
+			}
+		}
+	}
+	add("clicks", clicks, tasks, 1)
+	add("accounts", accounts, tasks, 1)
+	add("rules", rules, 2, tasks)
+	g.Produce(t, records...)
+	j.run(0, "--until-caught-up")
+	got := g.ReadAll(t, out)
+	exactly(t, grid.Tally(want, grid.Values(got)))
+	// Which task sent a click or an account is told by its number. Nothing tells of a
+	// rule, but before the first click of any task all its accounts have to be there,
+	// and before the first click at all one task's rules.
+	seen := map[string]int{}
+	begun := map[int]bool{}
+	for n, r := range got {
+		kind := string(r.Key)
+		seen[kind]++
+		var page int
+		if _, err := fmt.Sscanf(string(r.Value), `{"user_id":"`+kind+`","page":"/%d"}`, &page); err != nil {
+			t.Fatalf("%s: %v", r.Value, err)
+		}
+		at := page % tasks
+		switch {
+		case kind == "clicks" && !begun[at]:
+			begun[at] = true
+			if seen["rules"] < rules*len(begun) {
+				t.Errorf("message %d: %d tasks have begun with clicks, after %d rules; each has %d", n, len(begun), seen["rules"], rules)
+			}
+		case kind == "accounts" && begun[at]:
+			t.Fatalf("message %d: an account of task %d after its first click", n, at)
+		}
+	}
+}
