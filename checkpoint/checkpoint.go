@@ -16,6 +16,17 @@ type Checkpoint struct {
 	// Changelogs holds, by store name, the newest changelog offset that belongs
 	// to the inputs' offsets.
 	Changelogs map[string]Changelog
+	// Topics are the ids of the streams that the offsets are of, as far as they
+	// are known: offsets of another topic of the same name mean nothing. Samza's
+	// formats have no place for them. They are a header of the record, and files
+	// do not hold them.
+	Topics map[system.StreamID]system.TopicID
+}
+
+// Remade tells if the stream, whose topic has this id now, was another one at
+// the checkpoint: it was deleted and made anew since.
+func (c Checkpoint) Remade(stream system.StreamID, now system.TopicID) bool {
+	return c.Topics[stream].Other(now)
 }
 
 // Changelog is the position of one store's changelog in a Checkpoint.

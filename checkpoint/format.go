@@ -207,9 +207,9 @@ func ParseV1(b []byte, stores Stores) (Checkpoint, error) {
 				changelogOffset = ""
 			}
 			c.ID = max(c.ID, id)
-			c.Changelogs[stores.name(p)] = Changelog{p, changelogOffset}
+			c.Changelogs[stores.name(p)] = Changelog{Partition: p, Offset: changelogOffset}
 		case known:
-			c.Changelogs[stores.name(p)] = Changelog{p, offset}
+			c.Changelogs[stores.name(p)] = Changelog{Partition: p, Offset: offset}
 		default:
 			c.Inputs[p] = offset
 		}

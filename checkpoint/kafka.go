@@ -166,6 +166,7 @@ type found struct {
 	time    int64 // ms
 	offset  int64
 	value   []byte
+	topics  []byte // of the header; nil: there is none
 }
 
 // read takes in what was committed since it was called last, and the
@@ -250,6 +251,7 @@ func (k *Kafka) adopt(only map[string]bool) error {
 			k.o.Logger.Warn("checkpoint passed over", "topic", k.o.Topic, "error", err)
 			continue
 		}
+		c.Topics = parseTopics(f.topics)
 		k.last[name] = c
 	}
 	return nil
@@ -332,7 +334,7 @@ func (k *Kafka) take(tasks map[string]found, m *task.Message, warned map[string]
 	if ok && rank > slices.Index(k.o.ReadVersions, old.version) && m.Timestamp-old.time <= k.o.MaxAge.Milliseconds() {
 		return nil
 	}
-	tasks[key.TaskName] = found{version, m.Timestamp, m.Offset, slices.Clone(m.ValueBytes)}
+	tasks[key.TaskName] = found{version, m.Timestamp, m.Offset, slices.Clone(m.ValueBytes), slices.Clone(topicsValue(m.Headers))}
 	return nil
 }
 
@@ -377,8 +379,9 @@ func (k *Kafka) Write(ctx context.Context, taskName string, c Checkpoint) error 
 // Records are one for each version that is written.
 func (k *Kafka) Records(taskName string, c Checkpoint) []system.Record {
 	records := make([]system.Record, 0, len(k.o.WriteVersions))
+	ids := headers(c)
 	for _, v := range k.o.WriteVersions {
-		r := system.Record{Stream: k.o.Topic, At: 1}
+		r := system.Record{Stream: k.o.Topic, At: 1, Headers: ids}
 		if v == 2 {
 			r.Key, r.Value = AppendKey(nil, Key{k.o.Grouper, taskName, TypeV2}), AppendV2(nil, c)
 		} else {

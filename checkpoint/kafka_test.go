@@ -96,6 +96,57 @@ func TestTakesOverFromSamza(t *testing.T) {
 	}
 }
 
+// TestTopicIDs come back with the checkpoint, of either version, and Samza's
+// bytes are what they were.
+func TestTopicIDs(t *testing.T) {
+	b := memory.NewBroker()
+	o := options(b)
+	c := at("1")
+	c.Topics = map[system.StreamID]system.TopicID{
+		{System: "kafka", Stream: "peer-w2-changelog"}: {1, 15: 2}, {System: "kafka", Stream: "in.with.dots"}: {9}, {System: "other", Stream: "x"}: {},
+	}
+	if err := started(t, o).Write(t.Context(), "Partition 0", c); err != nil {
+		t.Fatal(err)
+	}
+	if err := started(t, o).Write(t.Context(), "Partition 1", at("1")); err != nil {
+		t.Fatal(err)
+	}
+	delete(c.Topics, system.StreamID{System: "other", Stream: "x"}) // it has none
+	for _, versions := range [][]int{{1}, {2}} {
+		o.ReadVersions = versions
+		k := started(t, o)
+		if got, ok := k.Last("Partition 0"); !ok || !reflect.DeepEqual(got, c) {
+			t.Errorf("read versions %v: %+v, want %+v", versions, got, c)
+		}
+		if got, ok := k.Last("Partition 1"); !ok || !reflect.DeepEqual(got, at("1")) {
+			t.Errorf("read versions %v: %+v, want %+v", versions, got, at("1"))
+		}
+	}
+	records := b.Records(o.Topic, 0)
+	if len(records) != 4 {
+		t.Fatalf("%d records", len(records))
+	}
+	for i, r := range records[:2] {
+		want := `{"kafka.in.with.dots":"CQAAAAAAAAAAAAAAAAAAAA","kafka.peer-w2-changelog":"AQAAAAAAAAAAAAAAAAAAAg"}`
+		if !bytes.Equal(r.Value, records[i+2].Value) || len(r.Headers) != 1 || string(r.Headers[0].Value) != want || len(records[i+2].Headers) != 0 {
+			t.Errorf("%s, headers %q", r.Value, r.Headers)
+		}
+	}
+	here, another := system.TopicID{1, 15: 2}, system.TopicID{5}
+	log := system.StreamID{System: "kafka", Stream: "peer-w2-changelog"}
+	if c.Remade(log, here) || !c.Remade(log, another) || c.Remade(log, system.TopicID{}) || at("1").Remade(log, another) {
+		t.Error("which topics were made anew")
+	}
+}
+
+func TestTopicIDsThatCannotBeRead(t *testing.T) {
+	for _, value := range []string{"", "x", "[]", `{"kafka.in":7}`, `{"kafka.in":"short"}`, `{"nodot":"AQAAAAAAAAAAAAAAAAAAAg"}`} {
+		if got := parseTopics([]byte(value)); len(got) != 0 {
+			t.Errorf("%s: %v", value, got)
+		}
+	}
+}
+
 func TestWriteAndReadAgain(t *testing.T) {
 	ctx := context.Background()
 	b := memory.NewBroker()

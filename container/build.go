@@ -138,9 +138,10 @@ func (c *Container) position(s *start, ends map[system.StreamID][]system.Ends) e
 		}
 		if c.opts.Checkpoints != nil {
 			if last, ok := c.opts.Checkpoints.Last(s.readers[i].task.name); ok {
-				q.checkpoint = last.Inputs[p]
+				q.checkpoint, q.remade = last.Inputs[p], last.Remade(p.StreamID(), s.ends.Topic)
 			}
 		}
+		s.readers[i].task.knowTopic(p.StreamID(), s.ends.Topic)
 		var err error
 		if s.readers[i].position, err = startPosition(q); err != nil {
 			return err
@@ -149,7 +150,11 @@ func (c *Container) position(s *start, ends map[system.StreamID][]system.Ends) e
 			s.position = s.readers[i].position
 		}
 	}
-	if s.position.origin == fromReset {
+	switch s.position.origin {
+	case fromRemade:
+		c.log.Warn("the topic was deleted and made anew since the checkpoint, which says nothing of it", "partition", p.String(),
+			"topic id", s.ends.Topic.String(), "oldest", s.ends.Oldest, "end", s.ends.Next, "reading from", s.position.offset)
+	case fromReset:
 		c.log.Warn("the checkpoint lies outside of what the partition holds", "partition", p.String(),
 			"oldest", s.ends.Oldest, "end", s.ends.Next, "reading from", s.position.offset, "messages lost to retention", s.position.lost)
 	}

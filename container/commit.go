@@ -88,7 +88,7 @@ func (t *instance) commit() (err error) {
 	if err := t.step(StepSent); err != nil {
 		return err
 	}
-	c := checkpoint.Checkpoint{ID: checkpoint.NewID(began), Inputs: t.inputOffsets()}
+	c := checkpoint.Checkpoint{ID: checkpoint.NewID(began), Inputs: t.inputOffsets(), Topics: t.topics}
 	if t.settings.transactionalCheckpoint {
 		c.Changelogs = t.changelogPositions()
 	}

@@ -43,6 +43,9 @@ type instance struct {
 	// are filled; the container fills and closes them.
 	sides       atomic.Pointer[[]*storage.Side]
 	checkpoints checkpoint.Log // nil: none
+	// topics are the ids of the inputs' and the changelogs' topics, as far as
+	// they are known. It does not change once the task has started.
+	topics map[system.StreamID]system.TopicID
 	// tx is the way out of everything the task writes, with exactly-once; nil
 	// otherwise.
 	tx       system.TransactionalOutbox

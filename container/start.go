@@ -27,11 +27,13 @@ const (
 	fromPreload
 	// fromReset: the checkpoint lies outside of the partition.
 	fromReset
+	// fromRemade: the checkpoint is of another topic of that name.
+	fromRemade
 )
 
 func (o origin) String() string {
 	return [...]string{"the checkpoint", "the oldest message", "the newest message", "the first preloaded message",
-		"the checkpoint lies outside of the partition"}[o]
+		"the checkpoint lies outside of the partition", "the topic was made anew since the checkpoint"}[o]
 }
 
 // startQuestion is all that a starting position depends on.
@@ -39,6 +41,8 @@ type startQuestion struct {
 	partition system.Partition
 	// checkpoint is the offset of the last processed message; "" if none.
 	checkpoint string
+	// remade: the checkpoint is of another topic of that name, which was deleted.
+	remade bool
 	// ignore is samza.reset.offset: the checkpoint does not count.
 	ignore bool
 	// preloaded is the offset of the first record that this start of run-job
@@ -63,8 +67,9 @@ type startQuestion struct {
 // whose Kafka client then jumps to the newest message and loses what lies
 // between. Here reading goes on at the oldest message that there is: where
 // retention was faster than the job nothing readable is skipped, and a topic
-// that was deleted and made anew is read from its beginning. A set
-// auto.offset.reset is obeyed.
+// that was deleted and made anew is read from its beginning, whatever its
+// offsets are by now, if the system gives topics ids. A set auto.offset.reset is
+// obeyed.
 func startPosition(q startQuestion) (position, error) {
 	if q.checkpoint == "" || q.ignore {
 		return defaultPosition(q), nil
@@ -74,18 +79,26 @@ func startPosition(q startQuestion) (position, error) {
 		return position{}, fmt.Errorf("starting position of %s: the checkpoint holds the offset %q, which is no number; correct it with `run-job checkpoint set`, or set samza.reset.offset=true for the stream to start from its samza.offset.default", q.partition, q.checkpoint)
 	}
 	offset := last + 1
-	if offset >= q.ends.Oldest && offset <= q.ends.Next {
+	origin := fromReset
+	switch {
+	case q.remade:
+		// Of the new topic nothing was read, and nothing of it is lost.
+		origin, offset = fromRemade, q.ends.Oldest
+	case offset >= q.ends.Oldest && offset <= q.ends.Next:
 		return position{offset: offset, origin: fromCheckpoint}, nil
 	}
 	lost := max(q.ends.Oldest-offset, 0)
-	switch q.outOfRange {
-	case "none":
+	switch {
+	case q.outOfRange == "none" && q.remade:
+		return position{}, fmt.Errorf("starting position of %s: the topic was deleted and made anew since the checkpoint, and auto.offset.reset=none forbids to choose another; choose one with `run-job checkpoint set`: %w",
+			q.partition, system.ErrOutOfRange)
+	case q.outOfRange == "none":
 		return position{}, fmt.Errorf("starting position of %s: the checkpoint says %d, the partition holds %d to %d, and auto.offset.reset=none forbids to choose another; correct it with `run-job checkpoint set`: %w",
 			q.partition, offset, q.ends.Oldest, q.ends.Next, system.ErrOutOfRange)
-	case "upcoming":
-		return position{offset: q.end, origin: fromReset, lost: max(q.end-offset, 0)}, nil
+	case q.outOfRange == "upcoming":
+		return position{offset: q.end, origin: origin, lost: max(q.end-offset, 0)}, nil
 	}
-	return position{offset: q.ends.Oldest, origin: fromReset, lost: lost}, nil
+	return position{offset: q.ends.Oldest, origin: origin, lost: lost}, nil
 }
 
 func defaultPosition(q startQuestion) position {
@@ -101,4 +114,6 @@ func defaultPosition(q startQuestion) position {
 // unsealed says whether a start from that position has to be written down before
 // the first message: a container that is killed before its first commit would
 // begin at another "newest" otherwise, and skip what came in between.
-func (p position) unsealed() bool { return p.origin == fromUpcoming || p.origin == fromReset }
+func (p position) unsealed() bool {
+	return p.origin == fromUpcoming || p.origin == fromReset || p.origin == fromRemade
+}

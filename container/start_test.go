@@ -29,6 +29,9 @@ func TestStartPosition(t *testing.T) {
 		"reset ignores the checkpoint":               {with(func(q *startQuestion) { q.checkpoint = "119"; q.ignore = true; q.oldest = true }), position{100, fromOldest, 0}},
 		"retention was faster":                       {with(func(q *startQuestion) { q.checkpoint = "49" }), position{100, fromReset, 50}},
 		"topic made anew":                            {with(func(q *startQuestion) { q.checkpoint = "5000" }), position{100, fromReset, 0}},
+		"topic made anew, and long enough":           {with(func(q *startQuestion) { q.checkpoint = "119"; q.remade = true }), position{100, fromRemade, 0}},
+		"topic made anew, upcoming is asked":         {with(func(q *startQuestion) { q.checkpoint = "119"; q.remade = true; q.outOfRange = "upcoming" }), position{200, fromRemade, 100}},
+		"topic made anew, without a checkpoint":      {with(func(q *startQuestion) { q.remade = true }), position{200, fromUpcoming, 0}},
 		"retention was faster, upcoming is asked":    {with(func(q *startQuestion) { q.checkpoint = "49"; q.outOfRange = "upcoming" }), position{200, fromReset, 150}},
 		"retention was faster, oldest is asked":      {with(func(q *startQuestion) { q.checkpoint = "49"; q.outOfRange = "oldest" }), position{100, fromReset, 50}},
 		"auto.offset.reset counts only out of range": {with(func(q *startQuestion) { q.checkpoint = "119"; q.outOfRange = "none" }), position{120, fromCheckpoint, 0}},
@@ -40,6 +43,9 @@ func TestStartPosition(t *testing.T) {
 	}
 	if _, err := startPosition(with(func(q *startQuestion) { q.checkpoint = "49"; q.outOfRange = "none" })); !errors.Is(err, system.ErrOutOfRange) {
 		t.Errorf("auto.offset.reset=none: %v", err)
+	}
+	if _, err := startPosition(with(func(q *startQuestion) { q.checkpoint, q.outOfRange, q.remade = "119", "none", true })); !errors.Is(err, system.ErrOutOfRange) {
+		t.Errorf("auto.offset.reset=none, made anew: %v", err)
 	}
 	if _, err := startPosition(with(func(q *startQuestion) { q.checkpoint = "x" })); err == nil {
 		t.Error("a checkpoint that is no number is accepted")

@@ -50,6 +50,9 @@ func (c *Container) openStores(t *instance) error {
 	if err := c.restore(t, targets); err != nil {
 		return err
 	}
+	for _, p := range t.stores.Positions() {
+		t.knowTopic(p.Partition.StreamID(), p.Topic)
+	}
 	for _, s := range c.opts.Stores {
 		if s.Logged() {
 			t.logged = append(t.logged, s.Name)
@@ -164,7 +167,7 @@ func (c *Container) restoreTargets(t *instance) (map[string]storage.Target, erro
 			t.log.Warn("the store had another changelog at the last commit, which is not read any more",
 				"store", s.Name, "then", mark.Partition.StreamID().String(), "now", s.Changelog.String())
 		default:
-			targets[s.Name] = storage.Target{Offset: mark.Offset, Committed: committed}
+			targets[s.Name] = storage.Target{Topic: last.Topics[s.Changelog], Offset: mark.Offset, Committed: committed}
 		}
 	}
 	return targets, nil
@@ -197,6 +200,17 @@ func (c *Container) findChangelogs() error {
 	}
 	c.changelogEnds = storage.SharedEnds(c.changelogSystems)
 	return nil
+}
+
+// knowTopic notes the id of a stream for the task's checkpoints.
+func (t *instance) knowTopic(id system.StreamID, topic system.TopicID) {
+	if topic == (system.TopicID{}) {
+		return
+	}
+	if t.topics == nil {
+		t.topics = map[system.StreamID]system.TopicID{}
+	}
+	t.topics[id] = topic
 }
 
 // changelogPositions are the stores' positions as a checkpoint holds them.

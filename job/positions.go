@@ -333,6 +333,7 @@ func (p *positions) moved(at config.SystemStream, m Move) (map[string]checkpoint
 				}
 				c.ID = checkpoint.NewID(time.Now())
 			}
+			c = p.ofTopic(c, stream)
 			c.Inputs[part] = offset
 			out[t.Name] = c
 		}
@@ -346,6 +347,29 @@ func (p *positions) moved(at config.SystemStream, m Move) (map[string]checkpoint
 		return nil, Usage("--partition=%d: no such partition of %s is read%s", m.Partition, m.Stream, by(m.Task))
 	}
 	return out, nil
+}
+
+// ofTopic makes the checkpoint one of the topic that the stream has now: if that
+// was made anew, its partitions are read from their beginnings, as a start would
+// read them.
+func (p *positions) ofTopic(c checkpoint.Checkpoint, stream system.StreamID) checkpoint.Checkpoint {
+	ends := p.ends[stream]
+	if len(ends) == 0 || ends[0].Topic == (system.TopicID{}) || c.Topics[stream] == ends[0].Topic {
+		return c
+	}
+	if c.Remade(stream, ends[0].Topic) {
+		for part := range c.Inputs {
+			if part.StreamID() == stream && int(part.Partition) < len(ends) {
+				c.Inputs[part] = strconv.FormatInt(ends[part.Partition].Oldest-1, 10)
+			}
+		}
+	}
+	c.Topics = maps.Clone(c.Topics)
+	if c.Topics == nil {
+		c.Topics = map[system.StreamID]system.TopicID{}
+	}
+	c.Topics[stream] = ends[0].Topic
+	return c
 }
 
 func by(task string) string {

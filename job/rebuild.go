@@ -126,7 +126,7 @@ func (j *Job) RebuildStore(ctx context.Context, r Rebuild, each func(RebuiltTask
 		b := storage.Rebuild{Spec: spec, Partition: t.Partition, ToEnd: r.ToEnd, Dir: filepath.Join(r.Dir, t.Folder), Logger: j.log, Now: time.Now}
 		if c, ok := last[name]; ok && !r.ToEnd {
 			if mark, ok := c.Changelogs[spec.Name]; ok && mark.Partition.StreamID() == spec.Changelog {
-				b.Target = &storage.Target{Offset: mark.Offset, Committed: checkpoint.IDTime(c.ID)}
+				b.Target = &storage.Target{Topic: c.Topics[spec.Changelog], Offset: mark.Offset, Committed: checkpoint.IDTime(c.ID)}
 				if at := b.Target.Committed; !at.IsZero() {
 					t.Checkpoint = at.UnixMilli()
 				}

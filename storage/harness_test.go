@@ -163,7 +163,7 @@ const allSteps = 4
 func (r *rig) checkpoint() {
 	r.targets = map[string]Target{}
 	for name, p := range r.set.Positions() {
-		r.targets[name] = Target{Offset: p.Offset, Committed: now}
+		r.targets[name] = Target{Topic: p.Topic, Offset: p.Offset, Committed: now}
 	}
 }
 

@@ -36,8 +36,11 @@ type opened struct {
 	folder  *local.Folder
 	options engine.Options
 	logger  *slog.Logger
-	// position is the offset of the restored state.
+	// position is the offset of the restored state, in the changelog with the id
+	// topic.
 	position int64
+	topic    system.TopicID
+	beside   bool // another process writes to the changelog, which was warned of
 	metrics  *storeMetrics
 }
 
@@ -260,7 +263,7 @@ func (st *opened) committed(c Commit, now time.Time) error {
 	}
 	mark := []byte{} // of a store that nobody restores
 	if st.log != nil {
-		mark = AppendMark(nil, Mark{Offset: st.offset(), Checkpoint: c.Checkpoint, At: c.Began})
+		mark = AppendMark(nil, st.markOf(c))
 	}
 	if err := st.pending.Apply(nil, mark); err != nil {
 		return st.broken("commit", err)
@@ -270,6 +273,22 @@ func (st *opened) committed(c Commit, now time.Time) error {
 	}
 	st.look(now)
 	return nil
+}
+
+// markOf says which state is committed.
+func (st *opened) markOf(c Commit) Mark {
+	// Who is fenced off has no need to look, and transactions' ends are offsets.
+	if !st.spec.Policy.ExactlyOnce {
+		if alone, wrote, would := st.log.alone(); !alone {
+			if !st.beside {
+				st.beside = true
+				st.logger.Warn("another process writes to this store's changelog, as a frozen container does that goes on beside its replacement; this process's local state and snapshots of the store are not used again, and the next start restores it from the changelog",
+					"changelog", st.log.stream.String(), "partition", st.log.partition, "offset", wrote, "by itself it would be", would)
+			}
+			return Mark{Beside: true}
+		}
+	}
+	return Mark{Topic: st.topic, Offset: st.offset(), Checkpoint: c.Checkpoint, At: c.Began}
 }
 
 // size is about what the store takes: its engine, and what is pending.
@@ -300,7 +319,7 @@ func (st *opened) look(now time.Time) {
 
 // takeSnapshot offers the committed state to who keeps copies.
 func (st *opened) takeSnapshot(ctx context.Context, keeper Snapshots) {
-	if keeper == nil || st.log == nil {
+	if keeper == nil || st.log == nil || st.beside {
 		return
 	}
 	if e := st.onDisk(); e != nil {

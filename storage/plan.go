@@ -10,6 +10,8 @@ import (
 
 // Target is what a checkpoint says about one store.
 type Target struct {
+	// Topic is the id of the changelog that Offset is of; zero if unknown.
+	Topic system.TopicID
 	// Offset is the changelog offset of the last record that is part of the
 	// committed state; "" if the committed state is empty, which is what Samza's
 	// null in a checkpoint says.
@@ -17,6 +19,10 @@ type Target struct {
 	// Committed is the time of the checkpoint; the zero time if unknown.
 	Committed time.Time
 }
+
+// remade tells that the topic is another one than the checkpoint's. Then the
+// checkpoint's offset says nothing, even where the new topic has it.
+func (t *Target) remade(ends system.Ends) bool { return t != nil && t.Topic.Other(ends.Topic) }
 
 // Policy decides how far a store is restored.
 type Policy struct {
@@ -80,6 +86,9 @@ func MakePlan(t *Target, local *Mark, ends system.Ends, p Policy, now time.Time)
 		return plan, err
 	}
 	plan.Dropped, plan.Unexpected = plan.useless(*local, ends, p, now)
+	if t.remade(ends) && local.Topic.Other(ends.Topic) {
+		plan.Unexpected = false // the plan's warning says it
+	}
 	if plan.Dropped == "" {
 		plan.Keep = true
 		plan.From = max(local.Offset+1, ends.Oldest)
@@ -98,8 +107,12 @@ func (p Plan) useless(m Mark, ends system.Ends, policy Policy, now time.Time) (w
 	switch {
 	case m.Between:
 		return "the process that wrote it ended between two commits, with more changes than its write buffer holds", false
+	case m.Beside:
+		return "another process wrote to the changelog beside the one that wrote it", false
 	case m.Offset == NoOffset:
 		return "", false // it is empty
+	case m.Topic.Other(ends.Topic):
+		return fmt.Sprintf("the changelog was deleted and made anew since: it is of the topic with the id %s, and the topic's id is %s now", m.Topic, ends.Topic), true
 	case policy.ByAge && m.Offset <= p.Offset && m.Offset < ends.Stable:
 		// The records between it and the topic's beginning have ended, and so has
 		// what they replaced.
@@ -139,6 +152,17 @@ func fromChangelog(t *Target, ends system.Ends, p Policy, now time.Time) (Plan, 
 		whole.Warning = fmt.Sprintf(
 			"the checkpoint knows nothing of this store, but its changelog holds records up to offset %d; the store is restored from all of them, and inputs that they count may be processed again (task.transactional.state.retain.existing.state)",
 			ends.Stable-1)
+		return whole, nil
+	case t.remade(ends) && empty && t.Offset == "":
+		return whole, nil
+	case t.remade(ends):
+		has := "nothing"
+		if !empty {
+			has = fmt.Sprintf("offsets %d to %d", ends.Oldest, ends.Stable-1)
+		}
+		whole.Warning = fmt.Sprintf(
+			"the changelog was deleted and made anew since the last commit (the checkpoint is of the topic with the id %s, and the topic's id is %s now); the store is restored from all that the new one holds: %s",
+			t.Topic, ends.Topic, has)
 		return whole, nil
 	case t.Offset == "":
 		return Plan{From: ends.Oldest, To: ends.Oldest, End: ends.Stable, Offset: NoOffset}, nil

@@ -97,6 +97,7 @@ func TestMakePlanWithLocalState(t *testing.T) {
 		{"just before the beginning", at("11"), mark(5, 0), ends(6, 12), Policy{}, kept(6, 12, 12)},
 		{"the topic is new", at("11"), mark(11, 0), ends(0, 0), Policy{}, Plan{Offset: NoOffset, Dropped: "does not have", Unexpected: true, Warning: "the changelog is empty"}},
 		{"between commits", at("9"), &Mark{Between: true}, ends(0, 12), Policy{}, Plan{From: 0, To: 10, End: 12, Offset: 9, Dropped: "between two commits"}},
+		{"beside another process", at("9"), &Mark{Beside: true}, ends(0, 12), Policy{}, Plan{From: 0, To: 10, End: 12, Offset: 9, Dropped: "beside the one"}},
 		{"empty", at("9"), mark(NoOffset, 0), ends(0, 12), Policy{}, kept(0, 10, 12)},
 		{"empty, of an empty target", at(""), mark(NoOffset, 0), ends(0, 12), Policy{}, Plan{From: 0, To: 0, End: 12, Offset: NoOffset, Keep: true}},
 		{"empty and old", at("9"), mark(NoOffset, 1000*time.Hour), ends(3, 12), Policy{}, kept(3, 10, 12)},
@@ -119,6 +120,72 @@ func TestMakePlanWithLocalState(t *testing.T) {
 		{"exactly once, long ago", &Target{Offset: "9", Committed: now.Add(-1000 * time.Hour)}, mark(9, 0), ends(0, 12), Policy{ExactlyOnce: true}, kept(10, 10, 12)},
 	}
 	for _, tt := range tests {
+		got, err := MakePlan(tt.target, tt.local, tt.ends, tt.policy, now)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		for _, text := range [][2]string{{got.Warning, tt.want.Warning}, {got.Dropped, tt.want.Dropped}} {
+			if (text[0] == "") != (text[1] == "") || !strings.Contains(text[0], text[1]) {
+				t.Errorf("%s: %q, want %q", tt.name, text[0], text[1])
+			}
+		}
+		got.Warning, tt.want.Warning, got.Dropped, tt.want.Dropped = "", "", "", ""
+		if got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestMakePlanOfATopicMadeAnew: a topic that was deleted and made anew is told
+// by its id, whatever its offsets are.
+func TestMakePlanOfATopicMadeAnew(t *testing.T) {
+	old, anew, none := system.TopicID{1}, system.TopicID{2}, system.TopicID{}
+	at := func(offset string, topic system.TopicID) *Target {
+		return &Target{Topic: topic, Offset: offset, Committed: now}
+	}
+	mark := func(offset int64, topic system.TopicID) *Mark {
+		return &Mark{Topic: topic, Offset: offset, At: now}
+	}
+	ends := func(oldest, end int64, topic system.TopicID) system.Ends {
+		return system.Ends{Oldest: oldest, Next: end, Stable: end, Topic: topic}
+	}
+	whole := Plan{From: 0, To: 12, End: 12, Offset: 11}
+	with := func(p Plan, f func(*Plan)) Plan { f(&p); return p }
+	const told, dropped = "deleted and made anew since the last commit", "deleted and made anew since: it is of"
+	remade := with(whole, func(p *Plan) { p.Warning = told })
+	kept := Plan{From: 10, To: 10, End: 12, Offset: 9, Keep: true}
+	for _, tt := range []struct {
+		name   string
+		target *Target
+		local  *Mark
+		ends   system.Ends
+		policy Policy
+		want   Plan // Warning and Dropped: parts of them
+	}{
+		{"the same", at("9", old), mark(9, old), ends(0, 12, old), Policy{}, kept},
+		{"a mark without an id", at("9", old), mark(9, none), ends(0, 12, old), Policy{}, kept},
+		{"a checkpoint without an id", at("9", none), mark(9, old), ends(0, 12, old), Policy{}, kept},
+		{"a broker that gives none", at("9", old), mark(9, old), ends(0, 12, none), Policy{}, kept},
+		{"nothing has an id", at("9", none), mark(9, none), ends(0, 12, anew), Policy{}, kept},
+
+		{"made anew", at("9", old), nil, ends(0, 12, anew), Policy{}, remade},
+		{"made anew, local state", at("9", old), mark(9, old), ends(0, 12, anew), Policy{}, with(remade, func(p *Plan) { p.Dropped = dropped })},
+		{"made anew, local state of before ids", at("9", old), mark(9, none), ends(0, 12, anew), Policy{}, with(remade, func(p *Plan) { p.From, p.Keep = 10, true })},
+		{"made anew, local state of the new one", at("9", old), mark(4, anew), ends(0, 12, anew), Policy{}, with(remade, func(p *Plan) { p.From, p.Keep = 5, true })},
+		{"made anew, an empty local state", at("9", old), mark(NoOffset, old), ends(0, 12, anew), Policy{}, with(remade, func(p *Plan) { p.Keep = true })},
+		{"made anew, and the checkpoint has no id", at("9", none), mark(9, old), ends(0, 12, anew), Policy{}, Plan{From: 0, To: 10, End: 12, Offset: 9, Dropped: dropped, Unexpected: true}},
+		{"made anew, and no checkpoint", nil, mark(9, old), ends(0, 12, anew), Policy{}, with(whole, func(p *Plan) { p.Warning, p.Dropped, p.Unexpected = "knows nothing", dropped, true })},
+		{"made anew before the checkpoint", at("9", anew), mark(9, old), ends(0, 12, anew), Policy{}, Plan{From: 0, To: 10, End: 12, Offset: 9, Dropped: dropped, Unexpected: true}},
+		{"made anew, shorter", at("20", old), mark(20, old), ends(0, 12, anew), Policy{}, with(remade, func(p *Plan) { p.Dropped = dropped })},
+		{"made anew, empty", at("9", old), mark(9, old), ends(0, 0, anew), Policy{}, Plan{Offset: NoOffset, Warning: "new one holds: nothing", Dropped: dropped}},
+		{"made anew, empty as before", at("", old), nil, ends(0, 0, anew), Policy{}, Plan{Offset: NoOffset}},
+		{"made anew, after an empty state", at("", old), nil, ends(0, 12, anew), Policy{}, remade},
+		{"made anew, a store with a TTL", at("9", old), mark(9, old), ends(0, 12, anew), Policy{ByAge: true}, with(remade, func(p *Plan) { p.Dropped = dropped })},
+		{"made anew, a store with a TTL whose records have gone", at("9", old), mark(9, old), ends(20, 32, anew), Policy{ByAge: true}, Plan{From: 20, To: 32, End: 32, Offset: 31, Warning: told, Dropped: dropped}},
+		{"made anew, exactly once", at("9", old), mark(9, old), ends(0, 12, anew), Policy{ExactlyOnce: true}, with(remade, func(p *Plan) { p.Dropped = dropped })},
+		{"made anew, to the newest", at("9", old), mark(9, old), ends(0, 12, anew), Policy{ToNewest: true}, with(whole, func(p *Plan) { p.Dropped = dropped })},
+	} {
 		got, err := MakePlan(tt.target, tt.local, tt.ends, tt.policy, now)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)

@@ -85,7 +85,7 @@ func (r Rebuild) run(ctx context.Context, sys system.System, progress func(Progr
 	if !ok {
 		return out, fmt.Errorf("the engine %q does not lie on disk", engine.Pebble)
 	}
-	mark := AppendMark(nil, Mark{Offset: plan.Offset, At: began})
+	mark := AppendMark(nil, Mark{Topic: all[r.Partition].Topic, Offset: plan.Offset, At: began})
 	if plan.From >= plan.To {
 		return out, disk.Apply(nil, mark)
 	}

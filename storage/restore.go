@@ -135,7 +135,10 @@ func (s *Set) restore(ctx context.Context, st *opened, sys system.System, askEnd
 		p := preparation{st: st, target: target, ends: ends, now: s.o.now, log: log, keeper: keeper, progress: progress}
 		plan, mark, source, err := p.run(ctx)
 		if err == nil {
-			r := &restorer{st: st, sys: sys, log: log, now: s.o.Now, began: began, target: target, mark: mark, source: source, progress: progress}
+			r := &restorer{
+				st: st, sys: sys, log: log, now: s.o.Now, began: began, ends: ends,
+				target: target, mark: mark, source: source, progress: progress,
+			}
 			if err = r.run(ctx, plan); err == nil {
 				return nil
 			}
@@ -290,6 +293,7 @@ type restorer struct {
 	log      *slog.Logger
 	now      func() time.Time
 	began    time.Time
+	ends     system.Ends
 	target   *Target
 	mark     *Mark // of the state that is kept; nil: it begins empty
 	source   Source
@@ -314,7 +318,7 @@ func (r *restorer) run(ctx context.Context, plan Plan) error {
 	if err := r.replay(ctx, plan); err != nil {
 		return err
 	}
-	st.position = plan.Offset
+	st.position, st.topic, st.log.from = plan.Offset, r.ends.Topic, r.ends.Next
 	if plan.Undoes() {
 		changes, err := r.changes(ctx, plan.To, plan.End)
 		if err == nil && changes {
@@ -498,7 +502,7 @@ func (r *restorer) replay(ctx context.Context, plan Plan) error {
 
 // final is the mark of the restored state.
 func (r *restorer) final(plan Plan) Mark {
-	m := Mark{Offset: plan.Offset, At: r.began}
+	m := Mark{Topic: r.ends.Topic, Offset: plan.Offset, At: r.began}
 	if plan.To < plan.End && r.target != nil {
 		// What lies behind it was written after that.
 		m.At = r.target.Committed
@@ -515,7 +519,7 @@ func (r *restorer) apply() error {
 	}
 	var mark []byte
 	if r.mark != nil {
-		mark = AppendMark(nil, Mark{Offset: r.last, Checkpoint: r.mark.Checkpoint, At: r.mark.At})
+		mark = AppendMark(nil, Mark{Topic: r.ends.Topic, Offset: r.last, Checkpoint: r.mark.Checkpoint, At: r.mark.At})
 	}
 	err := r.st.engine.Apply(r.writes, mark)
 	clear(r.writes)

@@ -93,6 +93,8 @@ type Set struct {
 // Position says how far a changelog belongs to the committed state.
 type Position struct {
 	Partition system.Partition
+	// Topic is the changelog's id; zero if the system gives none.
+	Topic system.TopicID
 	// Offset is that of the last record; "" if there was none.
 	Offset string
 }
@@ -177,7 +179,7 @@ func (s *Set) Positions() map[string]Position {
 		if st.log == nil {
 			continue
 		}
-		p := Position{Partition: system.Partition{
+		p := Position{Topic: st.topic, Partition: system.Partition{
 			System: st.spec.Changelog.System, Stream: st.spec.Changelog.Stream, Partition: st.log.partition}}
 		if offset := st.offset(); offset != NoOffset {
 			p.Offset = offsetText(offset)

@@ -208,6 +208,8 @@ type Ends struct {
 	// gets; Stable the last stable one, at most Next, below which no
 	// transaction is open.
 	Oldest, Next, Stable int64
+	// Topic is the stream's id; the same for all of its partitions.
+	Topic TopicID
 }
 
 // StreamSpec says how to make a stream.

@@ -229,7 +229,7 @@ func markOf(e engine.OnDisk) (m storage.Mark, ok bool, err error) {
 	if m, err = storage.ParseMark(b); err != nil {
 		return m, false, err
 	}
-	return m, !m.Between, nil
+	return m, !m.Between && !m.Beside, nil
 }
 
 // of needs k.mu.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"heddle/storage"
+	"heddle/system"
 )
 
 // Manifest is what a snapshot consists of.
@@ -78,6 +79,7 @@ type manifestFile struct {
 type manifestBody struct {
 	Identity   storage.Identity `json:"identity"`
 	Taken      int64            `json:"taken.ms"`
+	Topic      string           `json:"changelog.topic.id,omitempty"` // "": unknown
 	Offset     int64            `json:"changelog.offset"`
 	Checkpoint string           `json:"checkpoint"`
 	At         int64            `json:"mark.ms"` // 0: unknown
@@ -108,7 +110,8 @@ func sumOf(b []byte) string {
 // encodeManifest gives the file's bytes.
 func encodeManifest(m Manifest) ([]byte, error) {
 	body := manifestBody{
-		Identity: m.Identity, Taken: m.Taken.UnixMilli(), Offset: m.Mark.Offset, Checkpoint: m.Mark.Checkpoint, Files: m.Files,
+		Identity: m.Identity, Taken: m.Taken.UnixMilli(), Topic: m.Mark.Topic.String(), Offset: m.Mark.Offset,
+		Checkpoint: m.Mark.Checkpoint, Files: m.Files,
 	}
 	if !m.Mark.At.IsZero() {
 		body.At = m.Mark.At.UnixMilli()
@@ -143,9 +146,13 @@ func decodeManifest(b []byte) (Manifest, error) {
 	if err := d.Decode(&body); err != nil {
 		return Manifest{}, fmt.Errorf("%w: %w", errOtherFormat, err)
 	}
+	topic, err := system.ParseTopicID(body.Topic)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("%w: %w", errDamaged, err)
+	}
 	m := Manifest{
 		Identity: body.Identity, Taken: time.UnixMilli(body.Taken).UTC(), Files: body.Files,
-		Mark: storage.Mark{Offset: body.Offset, Checkpoint: body.Checkpoint},
+		Mark: storage.Mark{Topic: topic, Offset: body.Offset, Checkpoint: body.Checkpoint},
 	}
 	if body.At != 0 {
 		m.Mark.At = time.UnixMilli(body.At).UTC()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"heddle/storage"
+	"heddle/system"
 )
 
 func manifest() Manifest {
@@ -25,6 +26,7 @@ func TestManifestComesBack(t *testing.T) {
 	m := manifest()
 	for _, change := range []func(){
 		func() {}, func() { m.Mark = storage.Mark{Offset: storage.NoOffset} }, func() { m.Mark.Offset = math.MaxInt64 },
+		func() { m.Mark.Topic = system.TopicID{1, 15: 2} },
 	} {
 		change()
 		b, err := encodeManifest(m)
@@ -46,6 +48,21 @@ func TestManifestComesBack(t *testing.T) {
 				t.Fatalf("with another byte at %d it is %+v", i, other)
 			}
 		}
+	}
+}
+
+// TestManifestOfBeforeTopicIDs: what an older Heddle wrote is read, and without
+// an id the same is written.
+func TestManifestOfBeforeTopicIDs(t *testing.T) {
+	old := `{"format":1,"crc32c":"CRC","snapshot":{"identity":{"job.name":"w2","job.id":"1","store":"counts","task":"Partition 0","changelog":"kafka.w2-1-counts-changelog","partition":0,"key.serde":"serde.Text","msg.serde":"serde.Long","engine":"pebble","layout":"plain"},"taken.ms":1763899200123,"changelog.offset":42,"checkpoint":"1763899200000-1","mark.ms":1763899200123,"files":[{"name":"MANIFEST-000001","size":3,"sha256":"` + sumOf([]byte("abc")) + `","data":"YWJj"}]}}`
+	_, body, _ := strings.Cut(strings.TrimSuffix(old, "}"), `"snapshot":`)
+	old = strings.Replace(old, "CRC", crcOf([]byte(body)), 1) + "\n"
+	m, err := decodeManifest([]byte(old))
+	if err != nil || m.Mark.Offset != 42 || m.Mark.Topic != (system.TopicID{}) || m.Identity != whose {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	if b, err := encodeManifest(m); err != nil || string(b) != old {
+		t.Errorf("%s%v, want\n%s", b, err, old)
 	}
 }
 

@@ -57,5 +57,5 @@ const refreshAfter = time.Hour
 // unchanged tells that a snapshot of the state need not be taken: the last one
 // holds the same.
 func unchanged(last, now storage.Mark, age time.Duration) bool {
-	return last.Offset == now.Offset && age < refreshAfter
+	return last.Topic == now.Topic && last.Offset == now.Offset && age < refreshAfter
 }

@@ -115,12 +115,19 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // Offsets asks for the oldest, the stable and the next offsets in this order,
 // so that Oldest <= Stable <= Next holds whatever happens in between, retention
-// apart.
+// apart. The topic's id is asked for first: should the topic be made anew in
+// between, the new one's offsets go with the old one's id, and what is written
+// down of them is not used again.
 func (a admin) Offsets(ctx context.Context, stream string) ([]system.Ends, error) {
 	cl, err := a.s.admin(ctx)
 	if err != nil {
 		return nil, err
 	}
+	topics, err := listTopics(ctx, cl, stream)
+	if err != nil {
+		return nil, fmt.Errorf("system %s: offsets of stream %s: %w", a.s.name, stream, streamError(err))
+	}
+	id := system.TopicID(topics[stream].ID)
 	var ends []system.Ends
 	for i, list := range []func(context.Context, ...string) (kadm.ListedOffsets, error){
 		cl.ListStartOffsets, cl.ListCommittedOffsets, cl.ListEndOffsets,
@@ -142,7 +149,7 @@ func (a admin) Offsets(ctx context.Context, stream string) ([]system.Ends, error
 				}
 				switch i {
 				case 0:
-					ends[p].Oldest = l.Offset
+					ends[p].Oldest, ends[p].Topic = l.Offset, id
 				case 1:
 					ends[p].Stable = l.Offset
 				default:

@@ -113,7 +113,7 @@ func TestOpenTransaction(t *testing.T) {
 	}
 	a, _ := s.Admin()
 	ends, err := a.Offsets(testContext(t), "in")
-	if err != nil || ends[0] != (system.Ends{Oldest: 0, Next: 6, Stable: 5}) {
+	if err != nil || ends[0] != (system.Ends{Oldest: 0, Next: 6, Stable: 5, Topic: ends[0].Topic}) {
 		t.Errorf("Offsets: %+v, %v", ends, err)
 	}
 	pos, err := s.Read(testContext(t), "in", 0, 0, system.End, func([]task.Message) error { return nil })

@@ -172,7 +172,7 @@ func TestGridTransactions(t *testing.T) {
 		}
 		a, _ := s.Admin()
 		ends, err := a.Offsets(testContext(t), topic)
-		if err != nil || ends[0] != (system.Ends{Oldest: 0, Next: 8, Stable: 7}) {
+		if err != nil || ends[0] != (system.Ends{Oldest: 0, Next: 8, Stable: 7, Topic: ends[0].Topic}) {
 			t.Errorf("%s: Offsets %+v, %v", isolation, ends, err)
 		}
 	}

@@ -240,8 +240,9 @@ func TestAdmin(t *testing.T) {
 	}
 	fill(t, s, "made", 1, 7)
 	ends, err := a.Offsets(ctx, "made")
-	if want := "[{0 0 0} {0 7 7} {0 0 0}]"; err != nil || fmt.Sprint(ends) != want {
-		t.Errorf("Offsets: %v, %v; want %s", ends, err, want)
+	if err != nil || len(ends) != 3 || ends[0].Topic == (system.TopicID{}) || ends[0] != ends[2] ||
+		ends[1] != (system.Ends{Next: 7, Stable: 7, Topic: ends[0].Topic}) {
+		t.Errorf("Offsets: %v, %v", ends, err)
 	}
 	if _, err := a.Offsets(ctx, "nope"); !errors.Is(err, system.ErrNoStream) {
 		t.Errorf("Offsets of a missing stream: %v", err)

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,6 +26,7 @@ type Broker struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at every change
 	streams map[string]*stream
+	made    uint64 // streams, ever
 	faults  Faults
 
 	transactions map[string]*transaction
@@ -52,6 +54,7 @@ type Faults struct {
 }
 
 type stream struct {
+	id    system.TopicID
 	spec  system.StreamSpec
 	parts []*partition
 }
@@ -103,11 +106,25 @@ func (b *Broker) Create(spec system.StreamSpec) error {
 		spec.Partitions = max(b.AutoPartitions, 1)
 	}
 	spec.Settings = maps.Clone(spec.Settings)
+	b.made++
 	s := &stream{spec: spec}
+	binary.BigEndian.PutUint64(s.id[8:], b.made)
 	for range spec.Partitions {
 		s.parts = append(s.parts, &partition{stable: -1})
 	}
 	b.streams[spec.Name] = s
+	b.broadcast()
+	return nil
+}
+
+// Delete removes a stream; one that is made under its name has another id.
+func (b *Broker) Delete(name string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.streams[name]; !ok {
+		return fmt.Errorf("delete stream %q: %w", name, system.ErrNoStream)
+	}
+	delete(b.streams, name)
 	b.broadcast()
 	return nil
 }

@@ -185,7 +185,7 @@ func (a admin) Offsets(_ context.Context, name string) ([]system.Ends, error) {
 	}
 	ends := make([]system.Ends, len(s.parts))
 	for i, p := range s.parts {
-		ends[i] = system.Ends{Oldest: p.oldest, Next: p.next, Stable: p.end()}
+		ends[i] = system.Ends{Oldest: p.oldest, Next: p.next, Stable: p.end(), Topic: s.id}
 	}
 	return ends, nil
 }
