@@ -271,7 +271,8 @@ func TestDamage(t *testing.T) {
 				}
 			}
 			if tt.name != "a letter of the manifest is another" {
-				if got := w.start(t).fetch(); got != -2 {
+				// Whoever finds the damage does not name these files again.
+				if got := h.fetch(); got != -2 {
 					t.Errorf("restored to %d", got)
 				}
 			}
@@ -322,11 +323,11 @@ func TestFailureAtEveryStep(t *testing.T) {
 	for n := 1; ; n++ {
 		w := newWorld(t)
 		h := w.start(t)
-		for i := range 2 {
+		for i := range 5 { // so that the engine has given up some files
 			h.commit(int64(i), 2000)
 			h.snapshot()
 		}
-		h.commit(2, 3000)
+		h.commit(5, 3000)
 		w.pass(2 * grace)
 		asked, failed := 0, ""
 		w.before = func(op, name string) error {
@@ -351,13 +352,13 @@ func TestFailureAtEveryStep(t *testing.T) {
 		if warnings(log) != 1 && failed != "open" {
 			t.Errorf("step %d, %s:\n%s", n, failed, log)
 		}
-		if got := w.start(t).fetch(); got != 1 && got != 2 {
+		if got := w.start(t).fetch(); got != 4 && got != 5 {
 			t.Errorf("step %d, %s: restored to %d", n, failed, got)
 		}
-		h.commit(3, 3000)
+		h.commit(6, 3000)
 		w.pass(maxBackoff)
 		h.snapshot()
-		if got := w.start(t).fetch(); got != 3 {
+		if got := w.start(t).fetch(); got != 6 {
 			t.Errorf("step %d, %s: restored to %d afterwards\n%s", n, failed, got, h.log.take())
 		}
 	}
