@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"heddle/checkpoint"
 	"heddle/coordinator"
 	"heddle/internal/grid"
 	"heddle/system"
@@ -27,19 +25,21 @@ func newGridJob(t *testing.T, g *grid.Grid, more ...string) *embeddedJob {
 	name := grid.Name("exactly")
 	settings := talliedJob(append([]string{"job.name", name, "systems.kafka.producer.bootstrap.servers", g.KafkaAddress}, more...)...)
 	topics := map[string]string{}
-	for _, id := range []string{"in", "out", "totals", "counts"} {
+	topics["counts-access-log"] = name + "-counts-access-log"
+	ours := []string{"__samza_checkpoint_ver_1_for_" + strings.ReplaceAll(name, "_", "-") + "_1", "__samza_coordinator_" + name + "_1", topics["counts-access-log"]}
+	for _, id := range []string{"in", "out", "totals", "counts", "brief", "users", "probes"} {
 		topics[id] = name + "-" + id
+		ours = append(ours, topics[id])
 		settings["streams."+id+".samza.system"] = "kafka"
 		settings["streams."+id+".samza.physical.name"] = topics[id]
 	}
 	settings["stores.counts.changelog"] = "kafka." + topics["counts"]
+	if _, there := settings["stores.brief.factory"]; there {
+		settings["stores.brief.changelog"] = "kafka." + topics["brief"]
+	}
 	j := newEmbeddedJob(t, settings)
 	j.topics = topics
-	t.Cleanup(func() {
-		dashed := strings.ReplaceAll(name, "_", "-")
-		g.DeleteTopics(t, topics["in"], topics["out"], topics["totals"], topics["counts"],
-			"__samza_checkpoint_ver_1_for_"+dashed+"_1", "__samza_coordinator_"+name+"_1")
-	})
+	t.Cleanup(func() { g.DeleteTopics(t, ours...) })
 	return j
 }
 
@@ -118,189 +118,41 @@ func TestGridStartBesideAnOpenTransaction(t *testing.T) {
 	j.create("in", 2)
 	j.create("out", 2)
 	j.create("totals", 1)
-	p := newPair(t, j)
-	p.start("0", "exec_1")
-	p.start("1", "exec_2")
-	p.feed(0, 100)
-	p.feed(1, 100)
-	p.caughtUp("exec_1")
-	p.caughtUp("exec_2")
+	f := newFleet(t, j)
+	f.start("0", "exec_1")
+	f.start("1", "exec_2")
+	f.feed(0, 100)
+	f.feed(1, 100)
+	f.caughtUp("exec_1")
+	f.caughtUp("exec_2")
 
-	p.orderKill("0", StepCheckpointSent, 1)
-	p.feed(0, 1)
-	p.killed("0")
-	left := p.checkpoints()
+	f.kill("0", StepCheckpointSent, 1, 0)
+	left := f.checkpoints()
 	if left.Stable >= left.Next {
 		t.Fatalf("the first container left no transaction open: %+v", left)
 	}
 	// The other commits twice behind it, and dies in its third commit.
-	p.orderKill("1", StepCheckpointSent, 3)
-	for !p.gone("1") {
-		p.feed(1, 1)
-	}
-	p.killed("1")
-	if now := p.checkpoints(); now.Stable != left.Stable {
+	f.kill("1", StepCheckpointSent, 3, 1)
+	if now := f.checkpoints(); now.Stable != left.Stable {
 		t.Fatalf("the transaction is over before anything was tried: %+v, then %+v", left, now)
 	}
 
 	began := time.Now()
-	p.start("1", "exec_3")
+	f.start("1", "exec_3")
 	took := time.Since(began)
-	p.feed(1, 50)
-	p.caughtUp("exec_3")
-	if now := p.checkpoints(); now.Stable != left.Stable {
+	f.feed(1, 50)
+	f.caughtUp("exec_3")
+	if now := f.checkpoints(); now.Stable != left.Stable {
 		t.Errorf("the second container ran after %v, only once the first one's transaction was over: %+v, then %+v", took, left, now)
 	}
-	t.Logf("ran after %v, with the other's transaction open at %d of %d", took.Round(time.Millisecond), left.Stable, p.checkpoints().Next)
+	t.Logf("ran after %v, with the other's transaction open at %d of %d", took.Round(time.Millisecond), left.Stable, f.checkpoints().Next)
 
-	p.start("0", "exec_4")
-	p.feed(0, 50)
-	p.caughtUp("exec_4")
-	p.end("0", "exec_4")
-	p.end("1", "exec_3")
-	p.exact()
-}
-
-// pair is a job of two containers, each with one partition, that are told when
-// to kill themselves.
-type pair struct {
-	t      *testing.T
-	j      *embeddedJob
-	c      *cluster
-	folder string
-	live   map[string]*exec.Cmd
-	dead   map[string]chan struct{}
-	fed    []int // by partition
-	want   map[string]int
-}
-
-func newPair(t *testing.T, j *embeddedJob) *pair {
-	return &pair{t: t, j: j, c: newCluster(t, j), folder: t.TempDir(), live: map[string]*exec.Cmd{}, dead: map[string]chan struct{}{}, fed: make([]int, 2), want: map[string]int{}}
-}
-
-// start starts a container and waits until it processes messages.
-func (p *pair) start(id, execution string) {
-	p.t.Helper()
-	cmd := p.c.processOf(id, execution, killOrder+"="+filepath.Join(p.folder, id))
-	dead := make(chan struct{})
-	go func() {
-		defer close(dead)
-		_ = cmd.Wait() // looked at in cmd.ProcessState
-	}()
-	p.live[id], p.dead[id] = cmd, dead
-	p.reported(execution, func(coordinator.Report) bool { return true })
-}
-
-// reported waits for a report of that execution while it runs.
-func (p *pair) reported(execution string, ok func(coordinator.Report) bool) {
-	p.t.Helper()
-	grid.Eventually(p.t, 2*time.Minute, "a report of "+execution, func() (bool, string) {
-		p.c.mu.Lock()
-		defer p.c.mu.Unlock()
-		for i := len(p.c.reports) - 1; i >= 0; i-- {
-			if r := p.c.reports[i]; r.ExecutionID == execution {
-				return r.State == coordinator.ContainerRunning && ok(r), string(r.State)
-			}
-		}
-		return false, "none yet"
-	})
-}
-
-// caughtUp waits until the execution has processed all that was fed to its task.
-func (p *pair) caughtUp(execution string) {
-	p.t.Helper()
-	p.reported(execution, func(r coordinator.Report) bool {
-		for _, task := range r.Tasks {
-			for _, in := range task.Inputs {
-				if in.Next < int64(p.fed[in.Partition]) {
-					return false
-				}
-			}
-		}
-		return len(r.Tasks) > 0
-	})
-}
-
-func (p *pair) feed(partition, n int) {
-	p.t.Helper()
-	var records []system.Record
-	for range n {
-		v := strconv.Itoa(p.fed[partition] % 10)
-		p.want[v]++
-		p.fed[partition]++
-		records = append(records, system.Record{At: int32(partition) + 1, Value: []byte(v)})
-	}
-	p.j.produce("in", records...)
-}
-
-// orderKill orders a container to kill itself at the n-th of these steps from
-// now on.
-func (p *pair) orderKill(id string, at Step, n int) {
-	p.t.Helper()
-	// It has to appear whole.
-	file := filepath.Join(p.folder, id)
-	if err := os.WriteFile(file+".new", fmt.Appendf(nil, "%s#%d", at, n), 0o600); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-func (p *pair) gone(id string) bool {
-	select {
-	case <-p.dead[id]:
-		return true
-	default:
-		return false
-	}
-}
-
-// killed waits until the container has killed itself, and takes the order back.
-func (p *pair) killed(id string) {
-	p.t.Helper()
-	<-p.dead[id]
-	if s := p.live[id].ProcessState.Sys().(syscall.WaitStatus); s.Signal() != syscall.SIGKILL {
-		p.t.Fatalf("container %s ended with %v, not by the kill", id, s)
-	}
-	if err := os.Remove(filepath.Join(p.folder, id)); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// end stops a container in order.
-func (p *pair) end(id, execution string) {
-	p.t.Helper()
-	p.c.server.Send(id, execution, coordinator.CommandStop, nil)
-	<-p.dead[id]
-	if s := p.live[id].ProcessState; !s.Success() {
-		p.t.Errorf("container %s: %v", id, s)
-	}
-}
-
-// checkpoints are the ends of the partition with the checkpoints.
-func (p *pair) checkpoints() system.Ends {
-	p.t.Helper()
-	admin, err := p.j.systems["kafka"].Admin()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	ends, err := admin.Offsets(p.t.Context(), checkpoint.Topic(p.j.settings["job.name"], "1"))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return ends[0]
-}
-
-// exact counts: each message once in the state, and once among the outputs.
-func (p *pair) exact() {
-	p.t.Helper()
-	in := p.fed[0] + p.fed[1]
-	lost, twice := p.j.tallied(in, p.want)
-	p.t.Logf("in %d, lost %d, twice %d", in, lost, twice)
-	if lost != 0 || twice != 0 {
-		p.t.Errorf("of %d messages %d were lost, %d came twice", in, lost, twice)
-	}
+	f.start("0", "exec_4")
+	f.feed(0, 50)
+	f.caughtUp("exec_4")
+	f.end("0", "exec_4")
+	f.end("1", "exec_3")
+	f.exact()
 }
 
 // A thousand tasks in one container, each with its own transactions: what they

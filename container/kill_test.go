@@ -26,7 +26,7 @@ const asProgram = "HEDDLE_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		Main(Tasks{"t": func() task.Task { return &tally{} }, "look": func() task.Task { return look{} }},
+		Main(Tasks{"t": func() task.Task { return &tally{} }, "look": func() task.Task { return look{} }, "ledger": func() task.Task { return &ledger{} }},
 			WithSideInput("count", countMessages), func(p *program) { p.failpoint = killAtStep() })
 	}
 	os.Exit(m.Run())
@@ -96,6 +96,40 @@ func (tally) Stop(ctx task.Context) error {
 		}
 	}
 	return nil
+}
+
+// ledger is a tally that looks each value up in "users", a store of side inputs,
+// and notes each message in "brief", a store whose entries end soon. At "probe"
+// it tells how many of these there are.
+type ledger struct{ tally }
+
+func (l ledger) Process(ctx task.Context, m *task.Message) error {
+	brief, err := ctx.Store("brief")
+	if err != nil {
+		return err
+	}
+	place := fmt.Sprintf("%d/%d", m.Source.Partition, m.Offset)
+	if string(m.ValueBytes) == "probe" {
+		n := 0
+		for e := range brief.All() {
+			if e.Err != nil {
+				return e.Err
+			}
+			n++
+		}
+		return ctx.Send(task.Output{Stream: "kafka.probes", Key: place, Value: strconv.Itoa(n)})
+	}
+	users, err := ctx.Store("users")
+	if err != nil {
+		return err
+	}
+	if name, err := users.Get(string(m.ValueBytes)); err != nil || name != "user "+string(m.ValueBytes) {
+		return fmt.Errorf("the user %s is called %v, %w", m.ValueBytes, name, err)
+	}
+	if err := brief.Put(place, int64(1)); err != nil {
+		return err
+	}
+	return l.tally.Process(ctx, m)
 }
 
 // talliedJob are the settings of a job of tally.

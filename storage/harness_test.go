@@ -23,6 +23,9 @@ type rig struct {
 	specs     []Spec
 	partition int32
 
+	// exactly makes what a commit writes one transaction.
+	exactly bool
+
 	sys     *memory.System
 	out     system.Outbox
 	set     *Set
@@ -68,11 +71,7 @@ func (r *rig) start(t failer) {
 
 func (r *rig) tryStart(log *slog.Logger) error {
 	r.sys = memory.New("kafka", r.broker)
-	producer, err := r.sys.Producer()
-	if err != nil {
-		return err
-	}
-	if r.out, err = producer.Outbox("Partition 1"); err != nil {
+	if err := r.openOutbox(); err != nil {
 		return err
 	}
 	o := Options{
@@ -87,11 +86,27 @@ func (r *rig) tryStart(log *slog.Logger) error {
 	if r.options != nil {
 		r.options(&o)
 	}
-	r.set, err = Open(r.specs, o)
+	set, err := Open(r.specs, o)
 	if err != nil {
 		return err
 	}
+	r.set = set
 	return r.set.Restore(context.Background(), map[string]system.System{"kafka": r.sys}, r.targets, r.progress)
+}
+
+// openOutbox opens the task's; exactly-once it ends what the one before left
+// open.
+func (r *rig) openOutbox() (err error) {
+	if r.exactly {
+		r.out, err = r.sys.TakeOver(context.Background(), system.TransactionOptions{ID: "counts-1-Partition 1", Name: "Partition 1"})
+		return err
+	}
+	producer, err := r.sys.Producer()
+	if err != nil {
+		return err
+	}
+	r.out, err = producer.Outbox("Partition 1")
+	return err
 }
 
 // crash ends the process: what is not acknowledged is lost.
@@ -136,7 +151,7 @@ func diskRig(t *testing.T, specs ...Spec) *rig {
 }
 
 // commit is the design's: flush the stores, flush the outbox, read the
-// positions, write the checkpoint. It stops before the step with that number.
+// positions, write the checkpoint, with which a transaction ends. It stops before the step with that number.
 func (r *rig) commit(t failer, steps int) error {
 	t.Helper()
 	if steps > 0 {
@@ -150,6 +165,11 @@ func (r *rig) commit(t failer, steps int) error {
 		}
 	}
 	if steps > 2 {
+		if tx, ok := r.out.(system.TransactionalOutbox); ok {
+			if err := tx.Commit(context.Background()); err != nil {
+				return err
+			}
+		}
 		r.checkpoint()
 	}
 	if steps > 3 {
