@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -286,4 +287,15 @@ func passing(err error) bool {
 		return k.Retriable
 	}
 	return !errors.Is(err, kgo.ErrClientClosed) && !errors.Is(err, errBadBatch)
+}
+
+// outage tells failures of a client that has reached Kafka before: no broker
+// answers now.
+func outage(err error) bool {
+	var (
+		first *kgo.ErrFirstReadEOF
+		op    *net.OpError
+	)
+	return err != nil && !refused(err) &&
+		(kgo.IsRetryableBrokerErr(err) || errors.As(err, &first) || errors.As(err, &op) && op.Op == "dial")
 }

@@ -202,6 +202,8 @@ func TestEmbeddedIsTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // it was killed
+	// The first record to a topic waits for the next to serve as any other does.
+	fill(t, s, "new", 0, 10)
 	fill(t, s, "t", 0, 100)
 	got := drain(t, c, map[string]int64{"t/0": 200})
 	if n := len(got["t/0"]); n != 100 {

@@ -330,6 +330,59 @@ func TestAcknowledgementsSurviveOutages(t *testing.T) {
 	}
 }
 
+// TestTheFirstRecordToATopicWaits: while no broker answers, Send to a topic that
+// was not asked for yet waits as long as a record does that was sent before. The
+// client alone does not see to it: of several requests at a time it gives up those
+// whose next broker is the one that has just failed.
+func TestTheFirstRecordToATopicWaits(t *testing.T) {
+	t.Parallel() // it waits
+	for _, timeout := range []string{"", "1000"} {
+		cluster := fake(t)
+		s := newSystem(t, cluster, map[string]string{"producer.delivery.timeout.ms": timeout})
+		create(t, s, "known", 1)
+		p, err := s.Producer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		const boxes = 20
+		var all [boxes]system.Outbox
+		for i := range all {
+			if all[i], err = p.Outbox(fmt.Sprint("task ", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(all[0].Send(system.Record{Stream: "known", Value: []byte("x")}), all[0].Flush(testContext(t))); err != nil {
+			t.Fatal(err)
+		}
+		cluster.Close()
+		sent := make(chan error, boxes)
+		for i, o := range all {
+			go func() { sent <- o.Send(system.Record{Stream: fmt.Sprint("new-", i), Value: []byte("x")}) }()
+		}
+		if timeout == "" {
+			select {
+			case err := <-sent:
+				t.Errorf("it did not wait: %v", err)
+				sent <- err
+			case <-time.After(1500 * time.Millisecond):
+			}
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range boxes {
+			select {
+			case err := <-sent:
+				if err == nil || !strings.Contains(err.Error(), "stream new-") || (timeout != "") != strings.Contains(err.Error(), "systems.kafka.producer.delivery.timeout.ms") {
+					t.Errorf("delivery.timeout.ms=%q: %v", timeout, err)
+				}
+			case <-testContext(t).Done():
+				t.Fatalf("delivery.timeout.ms=%q: it waits for ever", timeout)
+			}
+		}
+	}
+}
+
 func TestProducerHandles(t *testing.T) {
 	s := newSystem(t, fake(t), nil)
 	create(t, s, "out", 1)

@@ -128,7 +128,16 @@ func (p *producer) known(ctx context.Context, topic string) (int32, error) {
 	if err := p.link.reach(ctx); err != nil {
 		return 0, err
 	}
-	n, err := p.lookUp(ctx, topic)
+	err := p.overOutages(ctx, func(ctx context.Context) (err error) {
+		if n, err = p.lookUp(ctx, topic); err != nil {
+			return err
+		}
+		// Before the first record: the client asks for the limit only once.
+		if err := p.limits.learn(ctx, p.s, topic); err != nil {
+			return fmt.Errorf("how large a record may be: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
 		if err = streamError(err); errors.Is(err, system.ErrNoStream) {
 			err = fmt.Errorf("%w; this Kafka makes no topics by itself: make it with run-job topic create %s.%s --partitions=4, or let the job make it at its start with streams.%s.samza.system=%s",
@@ -136,14 +145,36 @@ func (p *producer) known(ctx context.Context, topic string) (int32, error) {
 		}
 		return 0, err
 	}
-	// Before the first record: the client asks for the limit only once.
-	if err := p.limits.learn(ctx, p.s, topic); err != nil {
-		return 0, fmt.Errorf("how large a record may be: %w", streamError(err))
-	}
 	p.mu.Lock()
 	p.topics[topic] = n
 	p.mu.Unlock()
 	return n, nil
+}
+
+// overOutages repeats what fails because no broker answers, as long as a record
+// that is sent is tried: for ever, unless delivery.timeout.ms is set. Kafka was
+// reached before, and the first record to a topic is worth no less than those to
+// topics that are known.
+func (p *producer) overOutages(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Closing the producer ends what waits.
+	defer context.AfterFunc(p.link.client.Context(), cancel)()
+	if limit := p.set.recordTimeout; limit > 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTookTooLong)
+		defer cancel()
+	}
+	wait := retryBackoff(0, 0)
+	for try := 1; ; try++ {
+		err := ask(ctx)
+		if outage(err) && pause(ctx, wait(try)) == nil {
+			continue
+		}
+		if err != nil && context.Cause(ctx) == errTookTooLong { //nolint:errorlint // it is ours, unwrapped
+			err = fmt.Errorf("no broker has answered within %s: %w", settingKey(p.s.name, producerSide, "delivery.timeout.ms"), err)
+		}
+		return err
+	}
 }
 
 func (p *producer) lookUp(ctx context.Context, topic string) (int32, error) {

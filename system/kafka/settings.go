@@ -109,6 +109,8 @@ type settings struct {
 	compression                     kgo.CompressionCodec
 	buffer                          int64
 	deliveryTimeout, produceTimeout time.Duration
+	// recordTimeout is for how long a record is tried; 0: for ever.
+	recordTimeout time.Duration
 	// warnings are remarks on settings that work in another way than asked for.
 	warnings []string
 }
@@ -274,7 +276,7 @@ func (r *settingReader) producer(out *settings, add func(...kgo.Opt)) {
 	out.deliveryTimeout = 2 * time.Minute // Kafka's default
 	if v, ok := r.millis("delivery.timeout.ms", time.Second); ok {
 		add(kgo.RecordDeliveryTimeout(v + linger))
-		out.deliveryTimeout = v
+		out.deliveryTimeout, out.recordTimeout = v, v
 	}
 	out.produceTimeout = 30 * time.Second
 	if v, ok := r.millis("request.timeout.ms", 100*time.Millisecond); ok {
