@@ -115,10 +115,22 @@ func (p posture) remedy(err error) string {
 		return fmt.Sprintf("the server speaks TLS there: see %s", p.key("security.protocol"))
 	case errors.As(err, &eof):
 		return fmt.Sprintf("the server closes the connection at once, as one does that expects TLS, none, or a login: see %s", p.key("security.protocol"))
-	case p.mechanism != "" && errors.Is(err, io.EOF):
+	case p.closedAtLogin(err):
 		return fmt.Sprintf("the server closes the connection during the login by %s: see %s and %s", p.mechanism, p.key("sasl.jaas.config"), p.key("sasl.mechanism"))
 	}
 	return ""
+}
+
+// closedLogins is how often in a row a server may close the connection during the
+// login until that is its answer: old brokers, and proxies, refuse a login so. One
+// that is about to end does it, too, but not again and again: it no longer listens.
+const closedLogins = 4
+
+// closedAtLogin tells the end of a connection that came once the server had
+// answered, and before it had let this client in.
+func (p posture) closedAtLogin(err error) bool {
+	var first *kgo.ErrFirstReadEOF
+	return p.mechanism != "" && errors.Is(err, io.EOF) && !errors.As(err, &first)
 }
 
 // remoteAlert is the TLS alert by which the other side ended a connection. Go's

@@ -21,11 +21,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"heddle/config"
 	"heddle/system"
@@ -156,6 +158,41 @@ func TestSASL(t *testing.T) {
 				t.Errorf("nobody logs in: %v", err)
 			}
 		})
+	}
+}
+
+// A server that refuses a login by closing the connection is believed after a few
+// times, long before the time to connect is over; once or twice is no answer.
+func TestClosedLogins(t *testing.T) {
+	for _, tt := range []struct {
+		closes int32
+		lets   bool
+	}{{closedLogins - 1, true}, {1 << 30, false}} {
+		cluster := fake(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "alice", "x"))
+		var logins atomic.Int32
+		cluster.ControlKey(int16(kmsg.SASLAuthenticate), func(kmsg.Request) (kmsg.Response, error, bool) {
+			cluster.KeepControl()
+			return nil, errors.New("closed"), logins.Add(1) <= tt.closes
+		})
+		s := newSystem(t, cluster, map[string]string{
+			"consumer.security.protocol": "SASL_PLAINTEXT",
+			"consumer.sasl.mechanism":    "PLAIN",
+			"consumer.sasl.jaas.config":  jaas("plain.PlainLoginModule", "username", "alice", "password", "x"),
+		})
+		s.o.ConnectTimeout = 5 * time.Minute // longer than the test may take
+		_, err := s.ask(t.Context())
+		if tt.lets {
+			if err != nil {
+				t.Errorf("closed %d times: %v", tt.closes, err)
+			}
+			continue
+		}
+		var e *ConnectError
+		if !errors.As(err, &e) || !e.Refused || e.ExitCode() != 3 || logins.Load() > 4*closedLogins {
+			t.Errorf("closed always: %d logins, %v", logins.Load(), err)
+		} else if text := e.Error(); !strings.Contains(text, "closes the connection during the login by PLAIN: see systems.kafka.consumer.sasl.jaas.config") || strings.Contains(text, "\n") {
+			t.Error(text)
+		}
 	}
 }
 

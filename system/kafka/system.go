@@ -271,6 +271,7 @@ func (l *link) reach(ctx context.Context) error {
 	// A request of a closed client may hang.
 	defer context.AfterFunc(l.client.Context(), func() { end(errClosed) })()
 	var last error
+	closed := 0
 	for try := 1; ; try++ {
 		err := l.client.Ping(ctx)
 		if err == nil {
@@ -285,8 +286,13 @@ func (l *link) reach(ctx context.Context) error {
 		if errors.Is(err, kgo.ErrClientClosed) {
 			return fmt.Errorf("system %s: %w", l.s.name, errClosed)
 		}
-		if refused(err) {
-			return l.failure(last, time.Since(start), true)
+		if l.posture.closedAtLogin(err) {
+			closed++
+		} else {
+			closed = 0
+		}
+		if refused(err) || closed == closedLogins {
+			return l.failure(err, time.Since(start), true)
 		}
 		wait := time.NewTimer(min(time.Duration(try)*100*time.Millisecond, time.Second))
 		select {
