@@ -99,7 +99,8 @@ func (h *Here) State() State {
 }
 
 // Kill stops the run gracefully, and by force when that takes longer than
-// patience (task.shutdown.ms).
+// patience (task.shutdown.ms); a run that had to be forced is an error, as one that
+// failed when it was told to stop.
 func (h *Here) Kill(ctx context.Context, patience time.Duration, say *Say) error {
 	began, pid := time.Now(), h.address.PID
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
@@ -116,8 +117,7 @@ func (h *Here) Kill(ctx context.Context, patience time.Duration, say *Say) error
 		case <-tick.C:
 		case <-limit.C:
 			say.Done()
-			say.Warn("process %d did not stop within %s (task.shutdown.ms and %s); killing it", pid, patience+killMargin, killMargin)
-			return h.force()
+			return h.force(patience)
 		}
 		// The address is forgotten a moment before the process ends, and run-job
 		// ends a moment after the program that it runs.
@@ -136,8 +136,8 @@ func (h *Here) Kill(ctx context.Context, patience time.Duration, say *Say) error
 	}
 }
 
-// force ends the processes at once.
-func (h *Here) force() error {
+// force ends the processes at once. Its error is that it had to be.
+func (h *Here) force(patience time.Duration) error {
 	for _, pid := range []int{h.address.PID, h.holder.PID} {
 		if pid <= 0 {
 			continue
@@ -146,12 +146,13 @@ func (h *Here) force() error {
 			return refusedError{fmt.Errorf("kill process %d of job %s: %w", pid, h.job.Name(), err)}
 		}
 	}
-	return nil
+	return failedError{fmt.Errorf("the job %s (process %d) did not stop within %s (task.shutdown.ms and %s) and was killed: what it had not committed is read again by its next start",
+		h.job.Name(), h.address.PID, patience+killMargin, killMargin), ExitFailed}
 }
 
 // over says if the run has ended; another may have begun.
 func (h *Here) over() (bool, error) {
-	if !errors.Is(syscall.Kill(h.address.PID, 0), syscall.ESRCH) {
+	if launch.Runs(h.address.PID) {
 		return false, nil
 	}
 	now, held, err := launch.HolderOf(h.job.home(), h.job.Name())
@@ -194,7 +195,7 @@ func (j *Job) LogsHere(ctx context.Context, follow bool, w io.Writer) error {
 	}
 	defer f.Close()
 	for {
-		over := missing != nil || errors.Is(syscall.Kill(h.address.PID, 0), syscall.ESRCH)
+		over := missing != nil || !launch.Runs(h.address.PID)
 		if _, err := io.Copy(w, f); err != nil {
 			return fmt.Errorf("log of job %s: %w", j.Name(), err)
 		}

@@ -178,3 +178,32 @@ while :; do sleep 0.05; done
 		<-f.ended
 	}
 }
+
+// A job that has to be killed has not stopped in order: kill says so, and does not
+// end with 0.
+func TestKillTellsThatItHadToForce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for as long as a stop may take")
+	}
+	const program = `#!/bin/sh
+if [ "$1" = --list-tasks ]; then echo '{"tasks":["latency.CountLatency"]}'; exit; fi
+trap '' TERM
+touch ready
+while kill -0 $PPID; do sleep 0.05; done
+`
+	dir := folder(t, map[string]string{"job.properties": goodJob + "heddle.task.program=program\ntask.shutdown.ms=1\n", "in.jsonl": "{}\n"})
+	if err := os.WriteFile(filepath.Join(dir, "program"), []byte(program), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := runInForeground(t, dir, jobFile)
+	until(t, "the program runs", func() (bool, string) {
+		_, err := os.Stat(filepath.Join(dir, "ready"))
+		return err == nil, f.out.String()
+	})
+	_, errs, code := start(t, dir, "kill", jobFile)
+	if line, _, _ := strings.Cut(errs, "\n"); code != 1 || !strings.HasPrefix(line, "run-job: the job j_1 (process "+strconv.Itoa(f.cmd.Process.Pid)+") did not stop") || !strings.Contains(line, "was killed") {
+		t.Errorf("kill: %d %s", code, errs)
+	}
+	<-f.ended
+	nobodyIn(t, dir)
+}

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,7 +34,23 @@ type Holder struct {
 
 // Alive says if the process runs and has not come to its end.
 func (h Holder) Alive() bool {
-	return h.PID > 0 && !h.Ended && !errors.Is(syscall.Kill(h.PID, 0), syscall.ESRCH)
+	return h.PID > 0 && !h.Ended && Runs(h.PID)
+}
+
+// Runs says if there is such a process, and it has not ended: one that has, and
+// whose parent has not looked (a shell that is busy, a container without an init),
+// still has its number.
+func Runs(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return false
+	}
+	// "12 (a name) Z ...", on Linux; elsewhere the number alone tells.
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, state, _ := bytes.Cut(b[bytes.LastIndexByte(b, ')')+1:], []byte(" "))
+	return !bytes.HasPrefix(state, []byte("Z")) && !bytes.HasPrefix(state, []byte("X"))
 }
 
 // ErrClaimed: another process, or one that it left, has the claim.

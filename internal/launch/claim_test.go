@@ -4,8 +4,10 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"testing"
+	"time"
 )
 
 func TestClaim(t *testing.T) {
@@ -101,5 +103,32 @@ func TestParentNeedsThePipe(t *testing.T) {
 		if _, ok := os.LookupEnv(EnvParent); ok {
 			t.Errorf("%q: passed on", value)
 		}
+	}
+}
+
+// A process that has ended runs no more, also while its parent has not looked.
+func TestRuns(t *testing.T) {
+	cmd := exec.Command("cat")
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := cmd.Process.Pid
+	if !Runs(pid) || !(Holder{PID: pid}).Alive() {
+		t.Error("it runs")
+	}
+	_ = in.Close()
+	if runtime.GOOS == "linux" {
+		for deadline := time.Now().Add(time.Minute); Runs(pid); runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatal("it has ended, and nobody has waited for it")
+			}
+		}
+	}
+	if err := cmd.Wait(); err != nil || Runs(pid) {
+		t.Errorf("it runs on: %v", err)
 	}
 }
