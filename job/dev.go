@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,12 +146,45 @@ func (r *run) end() {
 	<-r.done //nolint:errcheck // it was told to end: how it ended does not matter
 }
 
+// claim keeps other devs of the job away until it is withdrawn. A dev beside a run
+// is refused: it would wait for a change of the files with nothing to stop.
+func (d *Dev) claim(ctx context.Context, j *Job) (*launch.Claim, error) {
+	name := j.Name() + ".dev"
+	c, err := launch.TakeClaim(j.home(), name, "dev")
+	if errors.Is(err, launch.ErrClaimed) {
+		h, _, err := launch.HolderOf(j.home(), name)
+		return nil, cmp.Or(err, error(refusedError{fmt.Errorf("dev: process %d is a dev of the job %s already, and starts it anew whenever its files change; end that one first", h.PID, j.Name())}))
+	}
+	if err != nil {
+		return nil, err
+	}
+	h, held, err := launch.HolderOf(j.home(), j.Name())
+	switch {
+	case err != nil || !held || !h.Alive():
+	case h.Doing != "":
+		err = j.claimed(ctx, h, "")
+	default:
+		r := j.running(ctx, h)
+		err = refusedError{fmt.Errorf("dev: the job %s runs already as %s; stop it first with run-job kill and %s", j.Name(), r.what, r.how)}
+	}
+	if err != nil {
+		c.Withdraw()
+		return nil, err
+	}
+	return c, nil
+}
+
 // Run runs the job until ctx ends; then it stops it gracefully.
 func (d *Dev) Run(ctx context.Context) error {
 	j, err := d.ready(ctx)
 	if err != nil {
 		return err
 	}
+	claim, err := d.claim(ctx, j)
+	if err != nil {
+		return err
+	}
+	defer claim.Withdraw()
 	d.Say.Release()
 	files := d.watched(j)
 	t, err := launch.NewTether()

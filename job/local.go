@@ -55,7 +55,7 @@ func (j *Job) Run(ctx context.Context, o RunOptions) error {
 }
 
 // start checks the job and makes what it needs.
-func (j *Job) start(ctx context.Context, o RunOptions) (*ready, config.Config, error) {
+func (j *Job) start(ctx context.Context, o RunOptions, run *localRun) (*ready, config.Config, error) {
 	if err := j.checkPreloads(); err != nil {
 		return nil, config.Config{}, err
 	}
@@ -67,6 +67,12 @@ func (j *Job) start(ctx context.Context, o RunOptions) (*ready, config.Config, e
 	if err == nil {
 		snapshots, err = j.checkSnapshots(ctx, true)
 	}
+	if err == nil {
+		var c *launch.Claim
+		if c, err = j.claimOnToRun(ctx, o, r.systems); c != nil {
+			run.hold(c)
+		}
+	}
 	if ctx.Err() != nil {
 		err = Silent{}
 	}
@@ -77,7 +83,7 @@ func (j *Job) start(ctx context.Context, o RunOptions) (*ready, config.Config, e
 		return nil, config.Config{}, err
 	}
 	j.say.Release()
-	j.changed = true
+	run.changed = true
 	keys, err := j.change(ctx, r)
 	if ctx.Err() != nil {
 		err = Silent{}
@@ -95,8 +101,8 @@ func (j *Job) start(ctx context.Context, o RunOptions) (*ready, config.Config, e
 
 // runThread runs the whole job in one process, that of the user's program
 // (Samza: ThreadJobFactory).
-func (j *Job) runThread(ctx context.Context, o RunOptions, t *launch.Tether) error {
-	r, c, err := j.start(ctx, o)
+func (j *Job) runThread(ctx context.Context, o RunOptions, run *localRun) error {
+	r, c, err := j.start(ctx, o, run)
 	if err != nil {
 		return err
 	}
@@ -112,7 +118,7 @@ func (j *Job) runThread(ctx context.Context, o RunOptions, t *launch.Tether) err
 	}
 	cmd := exec.Command(r.program, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, o.Stdout, o.Stderr
-	t.Tie(cmd)
+	run.tether.Tie(cmd)
 	// The program gets a terminal's Ctrl-C itself; what run-job alone is sent is
 	// passed on. Here it must not end run-job, which may serve the Kafka.
 	signals := make(chan os.Signal, 4)

@@ -234,6 +234,13 @@ func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
 		return nil, err
 	}
 	defer p.systems.Close()
+	elsewhere, err := j.claimOn(ctx, p.systems, doingSet)
+	if err != nil {
+		return nil, err
+	}
+	if elsewhere != nil {
+		defer elsewhere.Withdraw()
+	}
 	changed, err := p.moved(at, m)
 	if err != nil {
 		return nil, err
@@ -255,11 +262,14 @@ func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
 	return p.list(ctx)
 }
 
+// doingSet is what has the claim while checkpoints are set.
+const doingSet = "checkpoint set"
+
 // notRunning refuses to change the checkpoints under a job that runs, here or on
 // YARN: its next commit would undo the change. Until release is called, it cannot
 // be started here.
 func (j *Job) notRunning(ctx context.Context) (release func(), err error) {
-	const doing = "checkpoint set"
+	const doing = doingSet
 	if j.onThisMachine() && len(hadoopconf.DirsFromEnvironment(os.LookupEnv)) == 0 {
 		return j.claimFor(ctx, doing)
 	}

@@ -46,8 +46,8 @@ func submit(ctx context.Context, c config.Config, systems map[string]system.Syst
 
 // runProcesses runs the application master's part here and each container as a
 // child process (Samza: ProcessJobFactory).
-func (j *Job) runProcesses(ctx context.Context, o RunOptions, t *launch.Tether) error {
-	r, c, err := j.start(ctx, o)
+func (j *Job) runProcesses(ctx context.Context, o RunOptions, run *localRun) error {
+	r, c, err := j.start(ctx, o, run)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (j *Job) runProcesses(ctx context.Context, o RunOptions, t *launch.Tether) 
 			return &am.Processes{Name: "local_" + config.JobName.Of(c), Output: o.Stdout, Command: func(l am.Launch) (*exec.Cmd, error) {
 				cmd, err := containerCommand(r.program, dir, url, secret, c, l)
 				if err == nil {
-					t.Tie(cmd)
+					run.tether.Tie(cmd)
 				}
 				return cmd, err
 			}}, nil

@@ -47,8 +47,6 @@ type Job struct {
 	place  Place
 	log    *slog.Logger
 	say    *Say
-	// changed: a start has begun to change something.
-	changed bool
 }
 
 // Load reads and checks a job's configuration, without asking any service but

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 const jobFile = "--config-path=job.properties"
@@ -94,6 +98,9 @@ func TestOneRunOnAMachine(t *testing.T) {
 					t.Errorf("%q beside it: %d %s", how, code, errs)
 				}
 			}
+			if _, errs, code := start(t, dir, "dev", jobFile); code != 3 || !strings.HasPrefix(errs, "run-job: dev: the job j_1 runs already as process "+strconv.Itoa(pid)+" (http") || !strings.Contains(errs, "run-job kill") {
+				t.Errorf("dev beside it: %d %s", code, errs)
+			}
 			if n := messages(t, dir, "kafka.in", `"latencyMs"`); n != 1 {
 				t.Errorf("%d messages are preloaded by 1 start", n)
 			}
@@ -142,6 +149,74 @@ func TestOneRunOnAMachine(t *testing.T) {
 			if _, errs, code := start(t, dir, "checkpoint", "set", "kafka.in", "--to=newest", jobFile); code != 0 {
 				t.Errorf("checkpoint set after the end: %d %s", code, errs)
 			}
+		})
+	}
+}
+
+// A job on a Kafka that several folders use runs once, too: its place is there, not
+// in the folder that it was started from.
+func TestOneRunOnAKafka(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	for _, factory := range []string{"thread", "process"} {
+		t.Run(factory, func(t *testing.T) {
+			cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ClusterID(rand.Text()), kfake.DefaultNumPartitions(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(cluster.Close)
+			var dirs [2]string
+			for i := range dirs {
+				dirs[i] = folderOfOneClick(t, factory)
+				f, err := os.OpenFile(filepath.Join(dirs[i], "job.properties"), os.O_APPEND|os.O_WRONLY, 0)
+				if err == nil {
+					_, err = f.WriteString("systems.kafka.producer.bootstrap.servers=" + cluster.ListenAddrs()[0] + "\n")
+				}
+				if err := errors.Join(err, f.Close()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			here, there := dirs[0], dirs[1]
+			first := runInForeground(t, here, jobFile)
+			pid := processed(t, here, 1)
+			for _, how := range [][]string{{jobFile}, {"--detach", jobFile}, {"checkpoint", "set", "kafka.in", "--to=oldest", jobFile}} {
+				_, errs, code := start(t, there, how...)
+				line, _, _ := strings.Cut(errs, "\n")
+				if code != 3 || !strings.Contains(line, "from another folder as process "+strconv.Itoa(pid)+" (http") || !strings.Contains(line, "run-job kill and the same configuration and --config heddle.home="+filepath.Join(here, ".heddle")) {
+					t.Errorf("%q from another folder: %d %s", how, code, errs)
+				}
+			}
+			if n := messages(t, there, "kafka.in", `"latencyMs"`); n != 1 {
+				t.Errorf("%d messages are preloaded by 1 start", n)
+			}
+			if got := processed(t, here, 1); got != pid {
+				t.Errorf("status names process %d now, not %d", got, pid)
+			}
+
+			second := runInForeground(t, there, "--replace", jobFile)
+			if err := <-first.ended; err != nil {
+				t.Errorf("the end of the one that was replaced: %v\n%s", err, first.out.String())
+			}
+			processed(t, there, 1)
+			if err := second.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			// What is left of it holds the claim until its end.
+			if out, errs, code := start(t, here, "--until-caught-up", jobFile); code != 0 {
+				t.Errorf("after kill -9: %d %s%s", code, out, errs)
+			}
+			nobodyIn(t, there)
+			if n := messages(t, here, "kafka.pageviews", `"user":"a"`); n != 3 {
+				t.Errorf("%d results for 3 messages", n)
+			}
+			third := runInForeground(t, there, jobFile)
+			processed(t, there, 1)
+			if _, errs, code := start(t, here, "kill", jobFile, "--config", "heddle.home="+filepath.Join(there, ".heddle")); code != 0 {
+				t.Errorf("kill from another folder: %d %s", code, errs)
+			}
+			<-third.ended
 		})
 	}
 }

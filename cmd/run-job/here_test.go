@@ -285,6 +285,10 @@ func TestDevRunsWhatIsWritten(t *testing.T) {
 	if _, errs, code := start(t, dir, file, "--config=heddle.task.program="+filepath.Join(dir, "page-views")); code != 3 || !strings.Contains(errs, "runs already as process") {
 		t.Errorf("a start beside dev: %d %s", code, errs)
 	}
+	// A second dev has nothing to do there: it is refused, as a second start is.
+	if _, errs, code := start(t, dir, "dev", file, "--config=heddle.task.program="+filepath.Join(dir, "page-views")); code != 3 || !strings.HasPrefix(errs, "run-job: dev: process "+strconv.Itoa(again.Process.Pid)+" is a dev of the job") {
+		t.Errorf("a dev beside dev: %d %s", code, errs)
+	}
 	if err := again.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package launch
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,9 +14,10 @@ import (
 )
 
 // Claim is the right to run a job on this machine, or to change what its next
-// run begins with: one process has it at a time. It is a lock on a file below
-// heddle.home, which goes with the process and with those that hold the file
-// (Tether), however they end.
+// run begins with: one process has it at a time. It is a lock on a file, which goes
+// with the process and with those that hold the file (Tether), however they end.
+// The file lies below heddle.home; a job on a Kafka that other folders use as well
+// has a second one in the user's cache folder.
 type Claim struct {
 	file   *os.File
 	holder Holder
@@ -25,6 +28,8 @@ type Holder struct {
 	PID int `json:"pid"`
 	// Doing is what it does; "" for running the job.
 	Doing string `json:"doing,omitempty"`
+	// Home is its heddle.home, an absolute path; only of a claim on a Kafka.
+	Home string `json:"home,omitempty"`
 	// Ended: it has come to its end, with this exit code; Error says why, unless
 	// somebody else did.
 	Ended bool   `json:"ended,omitempty"`
@@ -57,11 +62,48 @@ func Runs(pid int) bool {
 var ErrClaimed = errors.New("the job runs already on this machine")
 
 // TakeClaim takes a job's claim, also one that a dead process has left; the error
-// is ErrClaimed if it is held.
+// is ErrClaimed if it is held. name is "<job.name>_<job.id>".
 func TakeClaim(home, name, doing string) (*Claim, error) {
-	path := FileOf(home, name, "claim")
+	c, err := take(claimFile(home, name), Holder{PID: os.Getpid(), Doing: doing})
+	return c, belowHome(err)
+}
+
+// belowHome adds to a failure which setting its file follows.
+func belowHome(err error) error {
+	if err == nil || errors.Is(err, ErrClaimed) {
+		return err
+	}
+	return fmt.Errorf("%w (below heddle.home)", err)
+}
+
+// TakeClaimOn is TakeClaim for a job whose place is in a Kafka, by that cluster's
+// id: from whatever folder it is started.
+func TakeClaimOn(cluster, home, name, doing string) (*Claim, error) {
+	path, err := claimFileOn(cluster, name)
+	if err == nil {
+		home, err = filepath.Abs(home)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("claim of the job: %w", err)
+	}
+	return take(path, Holder{PID: os.Getpid(), Doing: doing, Home: home})
+}
+
+func claimFile(home, name string) string { return FileOf(home, name, "claim") }
+
+// claimFileOn names the cluster by a hash: an id may be anything.
+func claimFileOn(cluster, name string) (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(cluster))
+	return claimFile(filepath.Join(dir, "heddle"), name+"-"+hex.EncodeToString(sum[:8])), nil
+}
+
+func take(path string, holder Holder) (*Claim, error) {
 	for {
-		c, err := takeClaim(path, doing)
+		c, err := lock(path, holder)
 		if err != nil {
 			return nil, err
 		}
@@ -80,27 +122,27 @@ func TakeClaim(home, name, doing string) (*Claim, error) {
 			}
 		}
 		_ = c.file.Close()
-		return nil, fmt.Errorf("claim of the job (heddle.home): %w", err)
+		return nil, fmt.Errorf("claim of the job: %w", err)
 	}
 }
 
-func takeClaim(path, doing string) (*Claim, error) {
+func lock(path string, holder Holder) (*Claim, error) {
 	err := os.MkdirAll(filepath.Dir(path), 0o700)
 	var f *os.File
 	if err == nil {
 		f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("claim of the job (heddle.home): %w", err)
+		return nil, fmt.Errorf("claim of the job: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, ErrClaimed
 		}
-		return nil, fmt.Errorf("claim of the job: lock of %s (heddle.home): %w", path, err)
+		return nil, fmt.Errorf("claim of the job: lock of %s: %w", path, err)
 	}
-	return &Claim{f, Holder{PID: os.Getpid(), Doing: doing}}, nil
+	return &Claim{f, holder}, nil
 }
 
 func (c *Claim) write() error {
@@ -121,7 +163,7 @@ func (c *Claim) File() *os.File { return c.file }
 func (c *Claim) End(code int, text string) error {
 	c.holder.Ended, c.holder.Code, c.holder.Error = true, code, text
 	if err := errors.Join(c.write(), c.file.Close()); err != nil {
-		return fmt.Errorf("claim of the job (heddle.home): %w", err)
+		return fmt.Errorf("claim of the job: %w", err)
 	}
 	return nil
 }
@@ -136,17 +178,31 @@ func (c *Claim) Withdraw() {
 // HolderOf reads who has a job's claim, or had it last, and whether it is held
 // now. The zero Holder means that nobody can be named.
 func HolderOf(home, name string) (h Holder, held bool, err error) {
-	f, err := os.Open(FileOf(home, name, "claim"))
+	h, held, err = holderIn(claimFile(home, name))
+	return h, held, belowHome(err)
+}
+
+// HolderOn is HolderOf for TakeClaimOn.
+func HolderOn(cluster, name string) (h Holder, held bool, err error) {
+	path, err := claimFileOn(cluster, name)
+	if err != nil {
+		return h, false, fmt.Errorf("claim of the job: %w", err)
+	}
+	return holderIn(path)
+}
+
+func holderIn(path string) (h Holder, held bool, err error) {
+	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return h, false, nil
 	}
 	if err != nil {
-		return h, false, fmt.Errorf("claim of the job (heddle.home): %w", err)
+		return h, false, fmt.Errorf("claim of the job: %w", err)
 	}
 	defer f.Close()
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
 	if held = errors.Is(err, syscall.EWOULDBLOCK); err != nil && !held {
-		return h, false, fmt.Errorf("claim of the job: lock of %s (heddle.home): %w", f.Name(), err)
+		return h, false, fmt.Errorf("claim of the job: lock of %s: %w", path, err)
 	}
 	// The first value: behind it may be the rest of a longer one that is being
 	// written over. What cannot be read names nobody.

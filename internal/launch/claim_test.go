@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"testing"
@@ -103,6 +104,43 @@ func TestParentNeedsThePipe(t *testing.T) {
 		if _, ok := os.LookupEnv(EnvParent); ok {
 			t.Errorf("%q: passed on", value)
 		}
+	}
+}
+
+// A claim on a Kafka is one for all folders, for one job on one cluster.
+func TestClaimOn(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir()) // where there is no XDG
+	t.Chdir(t.TempDir())
+	if h, held, err := HolderOn("k", "j_1"); err != nil || held || h != (Holder{}) {
+		t.Fatalf("nobody was here: %+v %v %v", h, held, err)
+	}
+	c, err := TakeClaimOn("k", ".heddle", "j_1", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, held, err := HolderOn("k", "j_1"); err != nil || !held || h.PID != os.Getpid() || h.Home != filepath.Join(wd, ".heddle") {
+		t.Errorf("held: %+v %v %v", h, held, err)
+	}
+	if _, err := TakeClaimOn("k", "other", "j_1", ""); !errors.Is(err, ErrClaimed) {
+		t.Errorf("taken twice: %v", err)
+	}
+	for _, free := range [][2]string{{"other", "j_1"}, {"k", "j_2"}} {
+		o, err := TakeClaimOn(free[0], ".heddle", free[1], "")
+		if err != nil {
+			t.Fatalf("%v: %v", free, err)
+		}
+		o.Withdraw()
+	}
+	if err := c.End(0, ""); err != nil {
+		t.Fatal(err)
+	}
+	if h, held, err := HolderOn("k", "j_1"); err != nil || held || !h.Ended {
+		t.Errorf("at the end: %+v %v %v", h, held, err)
 	}
 }
 

@@ -31,6 +31,9 @@ func NewTether(held ...*os.File) (*Tether, error) {
 	return &Tether{ours, theirs, held}, nil
 }
 
+// Hold adds a file that the processes hold open which are tied from now on.
+func (t *Tether) Hold(f *os.File) { t.held = append(t.held, f) }
+
 // Tie ties the process of a command that was not started yet.
 func (t *Tether) Tie(cmd *exec.Cmd) {
 	var numbers []string

@@ -20,6 +20,9 @@ import (
 // Partitions is how many partitions a new topic gets when nobody says.
 const Partitions = 4
 
+// ClusterID is the cluster's id of every embedded Kafka: it tells none from another.
+const ClusterID = "heddle-embedded"
+
 // Files below <home>/kafka.
 const (
 	lockFile    = "lock"    // locked by the process that serves
@@ -194,7 +197,7 @@ func serve(dir string, port int, log *slog.Logger) (*kfake.Cluster, error) {
 	return kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.Ports(port),
-		kfake.ClusterID("heddle-embedded"),
+		kfake.ClusterID(ClusterID),
 		kfake.DataDir(filepath.Join(dir, dataFolder)),
 		// Acknowledged means on disk.
 		kfake.SyncWrites(),
