@@ -27,6 +27,10 @@ func (m *Machine) again(now time.Time, p *Processor) Action {
 		return a
 	}
 	p.due = now.Add(m.plan.LastRetryDelay)
+	// The pause is none in which the processor ran: without this the failure after
+	// the last restart would count as the first again, for ever (Samza:
+	// ProcessorFailure.getLastRetryDelay).
+	p.failed.last = p.due
 	return Note{4, fmt.Sprintf("container %s: the last restart that cluster-manager.container.retry.count=%d allows waits for %s, as it is to be on %s again", p.ID, m.plan.Retry.Count, m.plan.LastRetryDelay, p.host)}
 }
 

@@ -228,6 +228,47 @@ request 0 h1
 withdraw 0 h1
 launch 0 in c4 #3
 settle 0 h1`},
+		{"the failure after the last restart ends the job, however long that waited", func(p *Plan) {
+			p.HostAffinity, p.LastRetryDelay, p.Retry.Count = true, 6*time.Minute, 1
+		}, 1, func(s *script) {
+			s.step(Started{})
+			s.exit(s.run("0", "h1"), 1)
+			s.now = s.now.Add(6 * time.Minute)
+			s.step(Tick{})
+			s.now = s.now.Add(5*time.Minute - time.Second)
+			s.exit(s.run("0", "h1"), 1)
+		}, `request 0
+withdraw 0
+launch 0 in c1 #1
+settle 0 h1
+request 0 h1
+withdraw 0 h1
+launch 0 in c2 #2
+settle 0 h1
+finish FAILED unregister=true container 0 failed 2 times within 5m0s, which is more than cluster-manager.container.retry.count=1 allows; the last time: c2 on h1: exit code 1`},
+		{"a failure long after the last restart counts as the first", func(p *Plan) {
+			p.HostAffinity, p.LastRetryDelay, p.Retry.Count = true, 6*time.Minute, 2
+		}, 1, func(s *script) {
+			s.step(Started{})
+			s.exit(s.run("0", "h1"), 1)
+			s.exit(s.run("0", "h1"), 1)
+			s.now = s.now.Add(6 * time.Minute)
+			s.step(Tick{})
+			s.now = s.now.Add(5 * time.Minute)
+			s.exit(s.run("0", "h1"), 1)
+		}, `request 0
+withdraw 0
+launch 0 in c1 #1
+settle 0 h1
+request 0 h1
+withdraw 0 h1
+launch 0 in c2 #2
+settle 0 h1
+request 0 h1
+withdraw 0 h1
+launch 0 in c3 #3
+settle 0 h1
+request 0 h1`},
 		{"a stop while the last restart waits", func(p *Plan) {
 			p.HostAffinity, p.LastRetryDelay, p.Retry.Count = true, 6*time.Minute, 1
 		}, 1, func(s *script) {
