@@ -31,6 +31,9 @@ type State struct {
 	FinishedAt    int64               `json:"finishedAt"`
 	Containers    Containers          `json:"containers"`
 	Job           *coordinator.Status `json:"job,omitempty"`
+	// Unanswered is why the application master of a running application could not
+	// be asked.
+	Unanswered string `json:"unanswered,omitempty"`
 	// Process is the process of a job on this machine, which has no
 	// ApplicationID.
 	Process int `json:"process,omitempty"`
@@ -59,14 +62,23 @@ func (c *Cluster) Status(ctx context.Context, w Which) (State, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	var job coordinator.Status
-	if err := c.ask(ctx, r, func(o coordinator.Operator) (err error) { job, err = o.Status(ctx); return err }); err == nil {
-		s.Job = &job
-		s.Containers = Containers{job.Containers.Wanted, job.Containers.Running}
-		if s.Diagnostics == "" {
-			s.Diagnostics = job.Diagnostics
-		}
-	}
+	err = c.ask(ctx, r, func(o coordinator.Operator) (err error) { job, err = o.Status(ctx); return err })
+	s.heard(job, err)
 	return s, nil
+}
+
+// heard adds what the application master says of its job, or why it says
+// nothing. What it says itself goes before what YARN remembers of its attempts.
+func (s *State) heard(job coordinator.Status, err error) {
+	if err != nil {
+		s.Unanswered = err.Error()
+		return
+	}
+	s.Job = &job
+	s.Containers = Containers{job.Containers.Wanted, job.Containers.Running}
+	if job.Diagnostics != "" {
+		s.Diagnostics = job.Diagnostics
+	}
 }
 
 func milli(t time.Time) int64 {
@@ -116,6 +128,9 @@ func (s State) Print(w io.Writer) error {
 		if in := s.Job.SideInputs; in.Partitions > 0 {
 			row("side inputs", fmt.Sprintf("%s behind in %d of %s", Count(in.Lag, "message"), in.Known, Count(int64(in.Partitions), "partition")))
 		}
+	}
+	if s.Unanswered != "" {
+		row("no answer", s.Unanswered+"; if its node is lost, YARN starts another application master once it has noticed")
 	}
 	if s.Diagnostics != "" {
 		row("diagnostics", Cause(s.Diagnostics))
