@@ -208,9 +208,14 @@ func (f *Folder) Adopt() error {
 	return nil
 }
 
-// Condemn keeps the state from being used at the next start.
+// Condemn keeps the state from being used at the next start. Where the folder
+// has been removed there is none.
 func (f *Folder) Condemn(why string) error {
-	return writeFile(filepath.Join(f.dir, damagedFile), []byte(why+"\n"))
+	err := writeFile(filepath.Join(f.dir, damagedFile), []byte(why+"\n"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // Close gives the folder up; what it holds stays.

@@ -275,3 +275,13 @@ func FuzzIdentity(f *testing.F) {
 		}
 	})
 }
+
+// TestCondemnWhatWasRemoved: the next start finds nothing anyway.
+func TestCondemnWhatWasRemoved(t *testing.T) {
+	var log bytes.Buffer
+	j := job(t.TempDir(), &log)
+	f := open(t, j, whose)
+	check(t, os.RemoveAll(j.Dir()))
+	check(t, f.Condemn("gone"))
+	check(t, f.Close())
+}

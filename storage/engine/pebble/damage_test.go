@@ -105,3 +105,20 @@ func readAll(dir string) error {
 	}
 	return err
 }
+
+// TestRemovedFolder: a folder that somebody removes under a running store is
+// damage, which the next start heals.
+func TestRemovedFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	e, err := Open(engine.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(e.Apply([]engine.Write{{Key: "k", Value: []byte("v")}}, []byte("mark")), e.Flush(), e.Close())
+	if !errors.Is(err, engine.ErrCorrupt) || !strings.Contains(err.Error(), "somebody has removed some") || !strings.Contains(err.Error(), dir) {
+		t.Errorf("%v", err)
+	}
+}

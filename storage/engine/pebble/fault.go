@@ -1,7 +1,9 @@
 package pebble
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 
@@ -32,9 +34,13 @@ func newFault(dir string, log *slog.Logger) *fault {
 	return &fault{dir: dir, log: log, hit: make(chan struct{})}
 }
 
-// set keeps the first error.
+// set keeps the first error. Work in the background touches no files but the
+// store's own: one that is missing was removed by somebody else.
 func (f *fault) set(err error) {
 	f.once.Do(func() {
+		if errors.Is(err, fs.ErrNotExist) && kindOf(err) == nil {
+			err = fmt.Errorf("%w: somebody has removed some: %w", engine.ErrCorrupt, err)
+		}
 		f.err = failed("background work", f.dir, err)
 		close(f.hit)
 		// Who uses the store is told, and says what follows from it.
