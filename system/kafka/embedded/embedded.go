@@ -316,13 +316,17 @@ func answers(ctx context.Context, addr string) bool {
 	return conn.Close() == nil
 }
 
+// slowEnd begins a warning of the broker's that the end of a transaction took
+// milliseconds: its writes are synced.
+const slowEnd = "txn: EndTxn slow"
+
 // brokerLog takes the broker's log; what is a warning there is nothing that a
 // user could do something about, but for lost data.
 type brokerLog struct{ log *slog.Logger }
 
 func (l brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
 	to := slog.LevelDebug
-	if level == kfake.LogLevelError || level == kfake.LogLevelWarn {
+	if (level == kfake.LogLevelError || level == kfake.LogLevelWarn) && !strings.HasPrefix(format, slowEnd) {
 		to = slog.LevelWarn
 	}
 	if l.log.Enabled(context.Background(), to) {
