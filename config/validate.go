@@ -267,11 +267,16 @@ func (v *validator) stores() {
 	stores, err := Stores(v.c)
 	v.fail(err)
 	logs := map[SystemStream]string{}
+	inputs := v.inputs()
 	for _, s := range stores {
 		if other, ok := logs[s.Changelog]; ok && s.Logged() {
 			v.fail(errorAt(v.c, StoreChangelog.Name(s.Name), "give each store a changelog of its own", "the stores %s and %s have the same changelog, %s", quote(other), quote(s.Name), s.Changelog))
 		}
 		logs[s.Changelog] = s.Name
+		if s.Logged() && slices.Contains(inputs, s.Changelog) {
+			v.fail(errorAt(v.c, StoreChangelog.Name(s.Name), "name a topic that nobody else writes to",
+				"%s is an input of the job, too: it would process its own changes of the store %s, and what others write there would become the store's state", s.Changelog, quote(s.Name)))
+		}
 		_, err := Serde(v.c, s.KeySerde, StoreKeySerde.Name(s.Name))
 		v.fail(err)
 		_, err = Serde(v.c, s.MsgSerde, StoreMsgSerde.Name(s.Name))
@@ -303,6 +308,21 @@ func (v *validator) stores() {
 		v.fail(errorAt(v.c, key, fmt.Sprintf("set %s=pebble (on disk; Samza's RocksDB factory means it, too) or memory", StoreFactory.Name(name)),
 			"the store %s has no factory%s", quote(name), didYouMean(name, names)))
 	}
+}
+
+// inputs are the streams whose messages are processed; what is wrong with them is
+// told elsewhere. Side inputs are none of them: a store may be filled from the
+// changelog of another.
+func (v *validator) inputs() []SystemStream {
+	in, err := Inputs(v.c)
+	if err != nil {
+		return nil
+	}
+	all, err := BroadcastStreams(v.c)
+	if err != nil {
+		return in
+	}
+	return slices.Concat(in, all)
 }
 
 // ttl holds the changelog of a store whose entries end to what a restore takes

@@ -101,6 +101,13 @@ func TestValidate(t *testing.T) {
 		{"two stores, one changelog", "stores.a.factory=memory\nstores.a.changelog=log\nstores.b.factory=memory\nstores.b.changelog=kafka.log", []string{
 			`stores.b.changelog: the stores "a" and "b" have the same changelog, kafka.log; give each store a changelog of its own`,
 		}, nil},
+		{"a changelog that is an input", "stores.a.factory=memory\nstores.a.changelog=in", []string{
+			`stores.a.changelog: kafka.in is an input of the job, too: it would process its own changes of the store "a", and what others write there would become the store's state; name a topic that nobody else writes to`,
+		}, nil},
+		{"a changelog that is a broadcast input", "task.broadcast.inputs=kafka.all#0\nstores.a.factory=memory\nstores.a.changelog=kafka.all", []string{
+			`stores.a.changelog: kafka.all is an input of the job, too`,
+		}, nil},
+		{"a changelog that fills another store", "stores.a.factory=memory\nstores.a.changelog=log\nstores.b.factory=memory\nstores.b.side.inputs=kafka.log", nil, nil},
 		{"store on disk", "stores.s.factory=rocksdb\nstores.s.rocksdb.compression=snappy\nstores.s.rocksdb.compaction.style=level", nil, []string{
 			"stores.s.rocksdb.compaction.style: this key has no meaning here and is ignored",
 		}},

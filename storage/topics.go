@@ -64,8 +64,9 @@ func (t Topic) Check(info system.StreamInfo) (warning string, err error) {
 	if want != "" && !strings.Contains(want, "compact") {
 		return t.checkAged(info)
 	}
+	dropsByAge := strings.Contains(has, "delete") && !strings.Contains(want, "delete")
 	switch {
-	case want == "" || strings.Contains(has, "compact"):
+	case want == "" || strings.Contains(has, "compact") && !dropsByAge:
 		return "", nil
 	case set:
 		return "", fmt.Errorf("the changelog %s.%s of store %q has cleanup.policy=%s, so that state would be dropped by age: set it to %s with Kafka's tools, or name another topic in stores.%s.changelog",

@@ -97,6 +97,16 @@ func TestCreate(t *testing.T) {
 	if _, err := Create(ctx, systems, []Topic{topic}); err == nil || !strings.Contains(err.Error(), "cleanup.policy=delete, so that state would be dropped by age") {
 		t.Errorf("another policy: %v", err)
 	}
+	check(t, b.Create(system.StreamSpec{Name: "both", Partitions: 4, Settings: map[string]string{"cleanup.policy": "compact,delete"}}))
+	topic.Name = "both"
+	if _, err := Create(ctx, systems, []Topic{topic}); err == nil || !strings.Contains(err.Error(), "cleanup.policy=compact,delete, so that state would be dropped by age") {
+		t.Errorf("compacted, and dropped by age: %v", err)
+	}
+	meant := topic
+	meant.Settings = map[string]string{"cleanup.policy": "compact,delete"}
+	if w, err := Create(ctx, systems, []Topic{meant}); err != nil || len(w) > 0 {
+		t.Errorf("the same where it is configured so: %v, %v", w, err)
+	}
 	check(t, b.Create(system.StreamSpec{Name: "unset", Partitions: 4}))
 	topic.Name = "unset"
 	if w, err := Create(ctx, systems, []Topic{topic}); err != nil || len(w) != 1 {
