@@ -39,7 +39,7 @@ var (
 		doc: "How many complete snapshots of a store are kept.",
 	})
 	HeddleSnapshotBytesPerSecond = declare(sectionHeddle, "heddle.snapshot.bytes.per.second", byteCount(0), 0, spec{
-		doc: "How fast a container may copy snapshots; 0: as fast as it goes. One store of a container is copied at a time.",
+		doc: "How fast a container may copy snapshots, and read what it makes their checksums of; 0: as fast as it goes. One store of a container is copied at a time.",
 	})
 	HeddleStateQueries = declare(sectionHeddle, "heddle.state.queries", boolean, true, spec{
 		doc: "Whether the stores of the running job can be read through its application master: by `run-job state` and on its pages. Like the pages, that needs no credential.",

@@ -77,6 +77,40 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// TestMovedInATopicMadeAnew: the new checkpoint is of the topic that is there now,
+// and what it says of other partitions is of it, too.
+func TestMovedInATopicMadeAnew(t *testing.T) {
+	in, log := system.StreamID{System: "kafka", Stream: "in"}, system.StreamID{System: "kafka", Stream: "log"}
+	part := func(n int32) system.Partition {
+		return system.Partition{System: "kafka", Stream: "in", Partition: n}
+	}
+	for _, tt := range []struct {
+		then system.TopicID
+		want string
+	}{{system.TopicID{1}, "4"}, {system.TopicID{2}, "7"}, {system.TopicID{}, "7"}} {
+		p := &positions{
+			model: jobmodel.JobModel{Containers: map[string]jobmodel.Container{"0": {ID: "0", Tasks: map[string]jobmodel.Task{
+				"all": {Name: "all", Inputs: []jobmodel.Input{{System: "kafka", Stream: "in", Partition: 0}, {System: "kafka", Stream: "in", Partition: 1}}}}}}},
+			last: map[string]checkpoint.Checkpoint{"all": {
+				ID: "1-1", Inputs: map[system.Partition]string{part(0): "7", part(1): "8"},
+				Topics: map[system.StreamID]system.TopicID{in: tt.then, log: {9}},
+			}},
+			ends: map[system.StreamID][]system.Ends{in: {{Oldest: 5, Next: 10, Topic: system.TopicID{2}}, {Oldest: 0, Next: 20, Topic: system.TopicID{2}}}},
+		}
+		got, err := p.moved(config.SystemStream{System: "kafka", Stream: "in"}, Move{Partition: 1, To: "13"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := got["all"]
+		if c.Inputs[part(0)] != tt.want || c.Inputs[part(1)] != "12" || c.Topics[in] != (system.TopicID{2}) || c.Topics[log] != (system.TopicID{9}) {
+			t.Errorf("a checkpoint of topic %q became %+v", tt.then, c)
+		}
+		if p.last["all"].Topics[in] != tt.then || p.last["all"].Inputs[part(0)] != "7" {
+			t.Error("what was read was changed")
+		}
+	}
+}
+
 func TestMoveCheck(t *testing.T) {
 	for to, ok := range map[string]bool{"oldest": true, "newest": true, "0": true, "17": true, "": false, "-1": false, "soon": false} {
 		if err := (Move{To: to}).Check(); (err == nil) != ok {

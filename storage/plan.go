@@ -73,6 +73,30 @@ type Plan struct {
 // Undoes tells if the plan undoes anything.
 func (p Plan) Undoes() bool { return p.To < p.End }
 
+// left is how many offsets the plan reads to come to the committed state.
+func (p Plan) left() int64 { return max(p.To-p.From, 0) }
+
+const (
+	// worthOffsets is how many offsets a snapshot has to save before it replaces
+	// local state: a few seconds' reading.
+	worthOffsets = 1_000_000
+	// offsetBytes is how many bytes of a snapshot come in the time in which one
+	// record is read from a changelog and put in place, about.
+	offsetBytes = 200
+)
+
+// far tells that so much has come since local state that a snapshot may be
+// nearer.
+func (p Plan) far() bool { return p.Keep && p.left() >= worthOffsets }
+
+// nearer tells if a snapshot of so many bytes is a better base than local state
+// that is kept: there has to be clearly less to read, and no more to download
+// than that saves.
+func nearer(local, snapshot Plan, bytes int64) bool {
+	saved := local.left() - snapshot.left()
+	return snapshot.Keep && saved >= worthOffsets && saved > bytes/offsetBytes
+}
+
 // MakePlan decides how a store is restored. t is what the task's checkpoint
 // says of it, nil if there is no checkpoint or it does not know the store;
 // local is the mark of the local state, nil if there is none; ends are those of

@@ -202,3 +202,30 @@ func TestMakePlanOfATopicMadeAnew(t *testing.T) {
 		}
 	}
 }
+
+// TestNearer: a snapshot replaces local state that is kept only if that saves
+// clearly more than it costs.
+func TestNearer(t *testing.T) {
+	keeps := func(from, to int64) Plan { return Plan{From: from, To: to, Keep: true} }
+	const mib = 1 << 20
+	for _, tt := range []struct {
+		name            string
+		local, snapshot Plan
+		bytes           int64
+		far, nearer     bool
+	}{
+		{"the tail is small", keeps(999_000, 1_000_000), keeps(1_000_000, 1_000_000), 0, false, false},
+		{"just below", keeps(1, 1_000_000), keeps(1_000_000, 1_000_000), 0, false, false},
+		{"far behind", keeps(0, 1_000_000), keeps(1_000_000, 1_000_000), mib, true, true},
+		{"the snapshot is about as far", keeps(0, 10_000_000), keeps(9_001, 10_000_000), mib, true, false},
+		{"the snapshot is behind it", keeps(5_000_000, 10_000_000), keeps(1_000_000, 10_000_000), mib, true, false},
+		{"the snapshot is large", keeps(0, 10_000_000), keeps(9_900_000, 10_000_000), 2000 * mib, true, false},
+		{"large, and far less to read", keeps(0, 100_000_000), keeps(99_900_000, 100_000_000), 2000 * mib, true, true},
+		{"the snapshot does not fit", keeps(0, 10_000_000), Plan{From: 9_900_000, To: 10_000_000}, mib, true, false},
+		{"nothing to read", keeps(10, 5), keeps(10, 5), 0, false, false},
+	} {
+		if tt.local.far() != tt.far || nearer(tt.local, tt.snapshot, tt.bytes) != tt.nearer {
+			t.Errorf("%s: far %v, nearer %v", tt.name, tt.local.far(), nearer(tt.local, tt.snapshot, tt.bytes))
+		}
+	}
+}

@@ -185,8 +185,23 @@ func (p *preparation) run(ctx context.Context) (Plan, *Mark, Source, error) {
 			return Plan{}, nil, source, err
 		}
 		plan, err := p.plan(mark)
-		if err != nil || plan.Keep {
+		if err != nil || plan.Keep && (source == FromSnapshot || !plan.far() || !p.fetches()) {
 			return plan, mark, source, err
+		}
+		if plan.Keep {
+			found, err := p.fetch(ctx, func(m Mark, bytes int64) string { return p.notNearer(plan, m, bytes) })
+			switch {
+			case err != nil:
+				return plan, nil, FromSnapshot, err
+			case found:
+				p.log.Info("the local state is far behind; a snapshot is nearer and replaces it", "local offset", mark.Offset)
+				continue
+			case !st.folder.Fresh:
+				return plan, mark, source, nil
+			}
+			// The snapshot had replaced it, and proved damaged.
+			plan, err = p.plan(nil)
+			return plan, nil, FromChangelog, err
 		}
 		if plan.Dropped != "" {
 			dropped = plan.Dropped
@@ -201,10 +216,10 @@ func (p *preparation) run(ctx context.Context) (Plan, *Mark, Source, error) {
 				return plan, nil, FromChangelog, err
 			}
 		}
-		if source == FromSnapshot || p.keeper == nil || st.onDisk() == nil || plan.From == plan.To {
+		if source == FromSnapshot || !p.fetches() || plan.From == plan.To {
 			return plan, nil, FromChangelog, nil
 		}
-		found, err := p.fetch(ctx)
+		found, err := p.fetch(ctx, func(m Mark, _ int64) string { return p.useless(m) })
 		if err != nil {
 			return plan, nil, FromSnapshot, err
 		}
@@ -228,6 +243,24 @@ func (p *preparation) useless(mark Mark) string {
 	return plan.Dropped
 }
 
+// fetches tells if the store could come from a snapshot.
+func (p *preparation) fetches() bool { return p.keeper != nil && p.st.onDisk() != nil }
+
+// notNearer is useless, for a snapshot that is to replace the local state of a
+// plan.
+func (p *preparation) notNearer(local Plan, mark Mark, bytes int64) string {
+	plan, err := p.plan(&mark)
+	switch {
+	case err != nil:
+		return err.Error()
+	case plan.Dropped != "":
+		return plan.Dropped
+	case !nearer(local, plan, bytes):
+		return fmt.Sprintf("the local state is near enough: %d offsets are left to read from it, and %d from the snapshot, of %d bytes", local.left(), plan.left(), bytes)
+	}
+	return ""
+}
+
 // mark is what the engine says of its state, nil if it is empty; dropped says
 // why it holds something that is of no use.
 func (st *opened) mark() (mark *Mark, dropped string, err error) {
@@ -249,14 +282,14 @@ func (st *opened) mark() (mark *Mark, dropped string, err error) {
 }
 
 // fetch fills the engine's folder from a snapshot.
-func (p *preparation) fetch(ctx context.Context) (found bool, err error) {
+func (p *preparation) fetch(ctx context.Context, useless func(Mark, int64) string) (found bool, err error) {
 	st := p.st
 	// Beside it first: a part of a snapshot must never look like a state.
 	dir, err := st.folder.Staging()
 	if err != nil {
 		return false, err
 	}
-	found, err = p.keeper.Fetch(ctx, Wanted{ID: st.id, Dir: dir, Useless: p.useless, Progress: func(done, total int64) {
+	found, err = p.keeper.Fetch(ctx, Wanted{ID: st.id, Dir: dir, Useless: useless, Progress: func(done, total int64) {
 		now := st.progressOf()
 		now.Source, now.Downloaded, now.Download = FromSnapshot, done, total
 		p.progress(now)

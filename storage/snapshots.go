@@ -35,9 +35,10 @@ type Wanted struct {
 	// Dir does not exist yet or is empty. What is put there is opened as an
 	// engine.
 	Dir string
-	// Useless says why a state with this mark does not fit the checkpoint and the
-	// changelog; "" if it does.
-	Useless func(Mark) string
+	// Useless says why a state of so many bytes with this mark is not to be
+	// fetched: it does not fit the checkpoint and the changelog, or there is a
+	// better one here; "" if it is.
+	Useless func(m Mark, bytes int64) string
 	// Progress is told how many bytes have come. Any goroutine calls it.
 	Progress func(done, total int64)
 }

@@ -480,6 +480,10 @@ type keeper struct {
 	takes   int
 	fetches int
 	fail    error
+	// mark is that of the snapshot, for what is asked of it; bytes its size.
+	mark  Mark
+	bytes int64
+	why   string
 }
 
 func (k *keeper) Take(_ context.Context, id Identity, e engine.OnDisk) error {
@@ -488,6 +492,13 @@ func (k *keeper) Take(_ context.Context, id Identity, e engine.OnDisk) error {
 	}
 	k.takes++
 	if err := os.RemoveAll(k.dir); err != nil {
+		return err
+	}
+	b, err := e.Mark()
+	if err == nil {
+		k.mark, err = ParseMark(b)
+	}
+	if err != nil {
 		return err
 	}
 	return e.Copy(k.dir)
@@ -504,6 +515,9 @@ func (k *keeper) Fetch(_ context.Context, w Wanted) (bool, error) {
 	}
 	if _, err := os.Stat(k.dir); err != nil {
 		return false, nil //nolint:nilerr // there is none
+	}
+	if k.why = w.Useless(k.mark, k.bytes); k.why != "" {
+		return false, nil
 	}
 	return true, os.CopyFS(dir, os.DirFS(k.dir))
 }
@@ -545,6 +559,66 @@ func TestSnapshots(t *testing.T) {
 		}
 		if got := contents(t, r.store(t, "counts")); !maps.Equal(got, want) {
 			t.Errorf("%s: restored %v", tt.name, got)
+		}
+		r.end(t)
+	}
+}
+
+// TestFarBehind: local state that is of use is kept, unless a snapshot is much
+// nearer to the checkpoint and not too large; whatever becomes of that one, the
+// state is right.
+func TestFarBehind(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		gap     int64
+		bytes   int64
+		spoil   func(t *testing.T, k *keeper)
+		source  Source
+		records int64
+		fetches int
+		warns   int
+		log     string
+	}{
+		{"a small tail", 1000, 0, nil, FromLocalState, 6, 0, 0, ""},
+		{"far behind", 2_000_000, 0, nil, FromSnapshot, 1, 1, 0, "a snapshot is nearer"},
+		{"far behind a large one", 2_000_000, 1 << 40, nil, FromLocalState, 6, 1, 0, ""},
+		{"far behind one that does not come", 2_000_000, 0, func(_ *testing.T, k *keeper) { k.fail = errors.New("a block is missing") }, FromLocalState, 6, 1, 1, "no snapshot can be used"},
+		{"far behind a damaged one", 2_000_000, 0, func(t *testing.T, k *keeper) {
+			check(t, os.WriteFile(filepath.Join(k.dir, "CURRENT"), []byte("#"), 0o600))
+		}, FromChangelog, 16, 1, 1, "the snapshot is damaged"},
+		{"far behind one that was set back", 2_000_000, 0, func(_ *testing.T, k *keeper) { k.mark.Offset += 100_000_000 }, FromLocalState, 6, 1, 0, ""},
+	} {
+		r := filled(t, 10)
+		r.end(t)
+		here := r.base
+		check(t, r.broker.Skip("counts-changelog", changelogPartition, tt.gap))
+		// Another host goes on, and takes a snapshot before its last commit.
+		k := &keeper{dir: filepath.Join(t.TempDir(), "snapshot"), bytes: tt.bytes}
+		r.options = func(o *Options) { o.Snapshots = k }
+		r.base = t.TempDir()
+		r.start(t)
+		s := r.store(t, "counts")
+		for i := range 5 {
+			check(t, s.Put(fmt.Sprint("k", i), 100))
+		}
+		check(t, r.commit(t, allSteps))
+		k.dir += "-not"
+		mark := k.mark
+		check(t, s.Put("k9", 900))
+		check(t, r.commit(t, allSteps))
+		k.dir, k.mark = strings.TrimSuffix(k.dir, "-not"), mark
+		want := contents(t, s)
+		r.end(t)
+		if tt.spoil != nil {
+			tt.spoil(t, k)
+		}
+		r.base, k.fetches = here, 0
+		p, log := r.restart(t)
+		if p.Source != tt.source || p.Records != tt.records || k.fetches != tt.fetches || warnings(log) != tt.warns || !strings.Contains(log, tt.log) {
+			t.Errorf("%s: %d fetched (%s), %+v\n%s", tt.name, k.fetches, k.why, p, log)
+		}
+		if got := contents(t, r.store(t, "counts")); !maps.Equal(got, want) {
+			t.Errorf("%s: restored %v, want %v", tt.name, got, want)
 		}
 		r.end(t)
 	}

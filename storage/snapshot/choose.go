@@ -190,7 +190,7 @@ func judge(w storage.Wanted, m Manifest) (verdict, string) {
 		return warnOf, "it is of another store: " + differences(w.ID, m.Identity)
 	}
 	if w.Useless != nil {
-		if why := w.Useless(m.Mark); why != "" {
+		if why := w.Useless(m.Mark, m.bytes()); why != "" {
 			return passOver, why
 		}
 	}

@@ -37,8 +37,8 @@ type Options struct {
 	// Retain is how many complete snapshots are kept (heddle.snapshot.retain); 0
 	// stands for 2.
 	Retain int
-	// BytesPerSecond bounds uploads (heddle.snapshot.bytes.per.second); 0: no
-	// bound.
+	// BytesPerSecond bounds uploads, and the reading of local files for their
+	// checksums before them (heddle.snapshot.bytes.per.second); 0: no bound.
 	BytesPerSecond int64
 	// Metrics is the container's registry.
 	Metrics task.Metrics

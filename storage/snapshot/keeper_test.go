@@ -416,7 +416,7 @@ func TestUselessSnapshotsArePassedOver(t *testing.T) {
 	for _, newest := range []int64{1, 0, -1} {
 		w.asked()
 		var got []int64
-		found, err := h.k.Fetch(t.Context(), storage.Wanted{ID: whose, Dir: filepath.Join(t.TempDir(), "x"), Useless: func(m storage.Mark) string {
+		found, err := h.k.Fetch(t.Context(), storage.Wanted{ID: whose, Dir: filepath.Join(t.TempDir(), "x"), Useless: func(m storage.Mark, _ int64) string {
 			if got = append(got, m.Offset); m.Offset > newest {
 				return "the checkpoint was set back"
 			}
@@ -601,6 +601,25 @@ func TestThrottle(t *testing.T) {
 		}
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("ended after %v", took)
+		}
+	})
+}
+
+// TestChecksumsAreThrottled: what a snapshot reads of the store before it uploads
+// is bounded, too, and read once only.
+func TestChecksumsAreThrottled(t *testing.T) {
+	dir := t.TempDir()
+	check(t, os.WriteFile(filepath.Join(dir, "000001.sst"), make([]byte, 800_000), 0o600))
+	check(t, os.WriteFile(filepath.Join(dir, "000002.sst"), make([]byte, 200_000), 0o600))
+	synctest.Test(t, func(t *testing.T) {
+		s := &series{}
+		limit := newLimit(100_000)
+		for _, want := range []time.Duration{10 * time.Second, 0} {
+			began := time.Now()
+			found, err := s.contents(t.Context(), dir, limit)
+			if took := time.Since(began); err != nil || len(found) != 2 || took < want*8/10 || took > want*11/10 {
+				t.Errorf("%d files after %v, %v; want %v", len(found), took, err, want)
+			}
 		}
 	})
 }

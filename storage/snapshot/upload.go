@@ -14,6 +14,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"heddle/system/files"
 )
 
@@ -111,7 +113,7 @@ func (k *Keeper) upload(ctx context.Context, j job) (u uploaded, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := Manifest{Identity: s.id, Taken: j.taken, Mark: j.mark}
-	if m.Files, err = s.contents(ctx, j.dir); err != nil {
+	if m.Files, err = s.contents(ctx, j.dir, k.limit); err != nil {
 		return u, fmt.Errorf("read the copy %w: %w", errLocal, err)
 	}
 	if err := m.check(); err != nil {
@@ -303,7 +305,9 @@ func (s *series) remove(ctx context.Context, fs files.FileSystem, folder string,
 
 // contents lists the files of a copy with their checksums. What was read once is
 // not read again: the engine's files never change, and a copy has links to them.
-func (s *series) contents(ctx context.Context, dir string) ([]File, error) {
+// So the first snapshot of a process reads the whole store, no faster than limit
+// allows.
+func (s *series) contents(ctx context.Context, dir string, limit *rate.Limiter) ([]File, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -333,7 +337,7 @@ func (s *series) contents(ctx context.Context, dir string) ([]File, error) {
 			before, ok := s.sums[f.Name]
 			if ok && os.SameFile(before.info, info) && before.info.Size() == info.Size() && before.info.ModTime().Equal(info.ModTime()) {
 				f.Sum = before.sum
-			} else if f.Sum, err = sumFile(ctx, filepath.Join(dir, f.Name), f.Size); err != nil {
+			} else if f.Sum, err = sumFile(ctx, filepath.Join(dir, f.Name), f.Size, limit); err != nil {
 				return nil, err
 			}
 			sums[f.Name] = summed{info, f.Sum}
@@ -345,14 +349,14 @@ func (s *series) contents(ctx context.Context, dir string) ([]File, error) {
 }
 
 // sumFile reads a file of that size.
-func sumFile(ctx context.Context, name string, size int64) (string, error) {
+func sumFile(ctx context.Context, name string, size int64, limit *rate.Limiter) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.Copy(h, &throttled{ctx: ctx, r: f, size: size, read: func(int) {}})
+	n, err := io.Copy(h, &throttled{ctx: ctx, r: f, size: size, limit: limit, read: func(int) {}})
 	if err != nil {
 		return "", err
 	}
