@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"heddle/config"
@@ -292,7 +293,7 @@ func (c *Container) follow() error {
 		}
 		c.side.following.Go(func() {
 			if err := c.side.run(ctx, consumer); err != nil {
-				c.fail(err)
+				c.fail(c.side.blame(name, err))
 			}
 		})
 	}
@@ -327,6 +328,21 @@ func (s *sides) run(ctx context.Context, consumer system.Consumer) error {
 			}
 		}
 	}
+}
+
+// blame adds to an error which stores a system's side inputs fill, by their keys.
+func (s *sides) blame(name string, err error) error {
+	var keys []string
+	for _, spec := range s.specs {
+		if slices.ContainsFunc(spec.SideInputs, func(in system.StreamID) bool { return in.System == name }) {
+			keys = append(keys, config.StoreSideInputs.Name(spec.Name))
+		}
+	}
+	err = fmt.Errorf("%s: %w", strings.Join(keys, ", "), err)
+	if errors.Is(err, system.ErrNoStream) {
+		return fmt.Errorf("%w; was it deleted? Make it anew, with as many partitions as it had, and start the job again: it is read from its beginning then", err)
+	}
+	return err
 }
 
 // stopFollowing ends the reading of side inputs. What was taken is applied.

@@ -20,12 +20,15 @@ type sidePlace struct {
 	// at is a time before which no message from next on was written, in ms; the
 	// zero time if unknown.
 	at time.Time
+	// topic is the id of the stream that was read.
+	topic system.TopicID
 }
 
 // The encoding of a mark of side inputs: a version of its own (no Mark has it),
-// the number of places, and for each its system, stream, partition, next and at.
+// the number of places, and for each its system, stream, partition, next, at
+// and the topic's id.
 const (
-	sideMarkVersion = 2
+	sideMarkVersion = 3
 	// maxPlaces and maxPlaceName bound what is believed of a mark.
 	maxPlaces    = 1 << 20
 	maxPlaceName = 1 << 10
@@ -51,7 +54,7 @@ func appendSideMark(dst []byte, places []sidePlace) []byte {
 		if !p.at.IsZero() {
 			at = p.at.UnixMilli()
 		}
-		dst = binary.AppendVarint(dst, at)
+		dst = append(binary.AppendVarint(dst, at), p.topic[:]...)
 	}
 	return dst
 }
@@ -100,10 +103,11 @@ func parseSideMark(b []byte) ([]sidePlace, error) {
 		p.partition.Partition = int32(number(math.MaxInt32))
 		p.next = int64(number(math.MaxInt64))
 		at, n := binary.Varint(rest)
-		if n <= 0 {
+		if n <= 0 || len(rest) < n+len(p.topic) {
 			return fail()
 		}
-		rest = rest[n:]
+		p.topic = system.TopicID(rest[n : n+len(p.topic)])
+		rest = rest[n+len(p.topic):]
 		if at != 0 {
 			p.at = time.UnixMilli(at).UTC()
 		}
@@ -148,6 +152,9 @@ func planSide(local []sidePlace, ends map[system.Partition]system.Ends, retentio
 		p, ok := held[part]
 		switch {
 		case !ok || plan.dropped != "":
+		case p.topic.Other(e.Topic):
+			plan.unexpected = true
+			plan.dropped = fmt.Sprintf("%s was deleted and made anew since: it is of the topic with the id %s, and the topic's id is %s now", part.StreamID(), p.topic, e.Topic)
 		case p.next < e.Oldest || p.next > e.Stable:
 			plan.unexpected = true
 			plan.dropped = fmt.Sprintf("it was read to offset %d of %s, partition %d, which has %d to %d (was the topic made anew, or were its messages dropped by age?)",
@@ -166,6 +173,7 @@ func planSide(local []sidePlace, ends map[system.Partition]system.Ends, retentio
 		if h, ok := held[part]; ok && plan.keep {
 			p = h
 		}
+		p.topic = ends[part].Topic
 		plan.places = append(plan.places, p)
 	}
 	return plan

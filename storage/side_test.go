@@ -329,6 +329,13 @@ func TestLocalStateOfSideInputsThatIsOfNoUse(t *testing.T) {
 		"fewer partitions":   {func(r *sideRig) { r.parts = []int32{0} }, 2, "not read any more", map[string]string{"a": "1", "b": "2"}},
 		"retention, a tail":  {func(r *sideRig) { r.now = r.now.Add(23 * time.Hour); r.put(0, "a=1") }, 4, "deletions since then", nil},
 		"retention, no tail": {func(r *sideRig) { r.now = r.now.Add(100 * time.Hour) }, 0, "", nil},
+		"made anew": {func(r *sideRig) { // with as many messages, and more
+			if err := errors.Join(r.broker.Delete("users"), r.broker.Create(system.StreamSpec{Name: "users", Partitions: 2})); err != nil {
+				r.t.Fatal(err)
+			}
+			r.put(0, "x=1", "y=2", "z=3")
+			r.put(1, "v=4")
+		}, 4, "kafka.users was deleted and made anew", map[string]string{"x": "1", "y": "2", "z": "3", "v": "4"}},
 		"dropped by age": {func(r *sideRig) {
 			r.put(0, "x=1", "a=1", "b=2")
 			if err := r.broker.Trim("users", 0, 3); err != nil {
@@ -492,8 +499,8 @@ func TestReadersOfASideStoreSeeWholeBatches(t *testing.T) {
 func TestSideMark(t *testing.T) {
 	for _, places := range [][]sidePlace{
 		nil,
-		{{system.Partition{System: "kafka", Stream: "a", Partition: 3}, 17, now}},
-		{{system.Partition{System: "kafka", Stream: "a"}, 0, time.Time{}}, {system.Partition{System: "x", Stream: "b", Partition: 1 << 30}, 1 << 60, now}},
+		{{system.Partition{System: "kafka", Stream: "a", Partition: 3}, 17, now, system.TopicID{7}}},
+		{{system.Partition{System: "kafka", Stream: "a"}, 0, time.Time{}, system.TopicID{}}, {system.Partition{System: "x", Stream: "b", Partition: 1 << 30}, 1 << 60, now, system.TopicID{15: 1}}},
 	} {
 		b := appendSideMark(nil, places)
 		got, err := parseSideMark(b)
@@ -512,8 +519,8 @@ func TestSideMark(t *testing.T) {
 }
 
 func FuzzSideMark(f *testing.F) {
-	f.Add(appendSideMark(nil, []sidePlace{{system.Partition{System: "kafka", Stream: "a", Partition: 3}, 17, now}}))
-	f.Add([]byte{2, 0xff, 0xff, 0x3f})
+	f.Add(appendSideMark(nil, []sidePlace{{system.Partition{System: "kafka", Stream: "a", Partition: 3}, 17, now, system.TopicID{7}}}))
+	f.Add([]byte{3, 0xff, 0xff, 0x3f})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		places, err := parseSideMark(b)
 		if err != nil {
@@ -534,4 +541,62 @@ func TestSideStoresLieWithTheOthers(t *testing.T) {
 	if err != nil || len(found) != 1 {
 		t.Errorf("found %v, %v", found, err)
 	}
+}
+
+// How far it is can be seen while it is filled, and a start that was killed goes on
+// where its last flush was, although it never came to the end.
+func TestSideInputsWhileAStoreIsFilled(t *testing.T) {
+	r := newSideRig(t, 1).disk()
+	r.spec.SideProcessor = "p"
+	failing := errors.New("told to fail")
+	var seen []int64
+	r.process = func(m *task.Message, s task.Store) error {
+		if m.Offset == 3 {
+			p := r.side.Places()
+			if len(p) != 1 || p[0].End != 6 {
+				t.Errorf("places %+v", p)
+			}
+			// What came before is written down, as a full memtable is.
+			if err := errors.Join(r.side.apply(), r.side.st.onDisk().Flush()); err != nil {
+				t.Error(err)
+			}
+			return failing
+		}
+		seen = append(seen, m.Offset)
+		return s.Put(string(m.KeyBytes), string(m.ValueBytes))
+	}
+	r.put(0, "a=1", "b=2", "c=3", "d=4", "e=5", "f=6")
+	if err := r.start(); !errors.Is(err, failing) {
+		t.Fatalf("%v", err)
+	}
+	r.process = func(m *task.Message, s task.Store) error {
+		seen = append(seen, m.Offset)
+		return s.Put(string(m.KeyBytes), string(m.ValueBytes))
+	}
+	r.mustStart()
+	r.want(map[string]string{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5", "f": "6"})
+	if !slices.Equal(seen, []int64{0, 1, 2, 3, 4, 5}) {
+		t.Errorf("messages taken: %v, want each once", seen)
+	}
+	r.end(false)
+}
+
+// A killed process loses no more than keepEvery messages.
+func TestSideInputsAreKeptNowAndThen(t *testing.T) {
+	r := newSideRig(t, 1).disk()
+	r.spec.SideProcessor = "p"
+	r.process = func(m *task.Message, s task.Store) error { return s.Put(string(m.KeyBytes), string(m.ValueBytes)) }
+	for range keepEvery {
+		r.put(0, "a=1")
+	}
+	r.mustStart()
+	r.put(0, "b=2", "c=3")
+	check(t, r.catchUp())
+	r.end(true)
+	r.mustStart()
+	r.want(map[string]string{"a": "1", "b": "2", "c": "3"})
+	if p := r.last(); p.Records != 2 {
+		t.Errorf("after a crash %d messages were read, want the 2 behind the first filling", p.Records)
+	}
+	r.end(false)
 }
