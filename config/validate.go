@@ -273,6 +273,7 @@ func (v *validator) stores() {
 			v.fail(errorAt(v.c, StoreChangelog.Name(s.Name), "give each store a changelog of its own", "the stores %s and %s have the same changelog, %s", quote(other), quote(s.Name), s.Changelog))
 		}
 		logs[s.Changelog] = s.Name
+		v.changelogName(s)
 		if s.Logged() && slices.Contains(inputs, s.Changelog) {
 			v.fail(errorAt(v.c, StoreChangelog.Name(s.Name), "name a topic that nobody else writes to",
 				"%s is an input of the job, too: it would process its own changes of the store %s, and what others write there would become the store's state", s.Changelog, quote(s.Name)))
@@ -309,6 +310,31 @@ func (v *validator) stores() {
 			"the store %s has no factory%s", quote(name), didYouMean(name, names)))
 	}
 }
+
+// ownTopics begin the names of the topics that Kafka and the jobs themselves
+// write.
+var ownTopics = []string{"__consumer_offsets", "__transaction_state", "__samza_coordinator_", "__samza_checkpoint_"}
+
+// changelogName refuses names that Kafka takes for no topic, and those of topics
+// that hold something else.
+func (v *validator) changelogName(s StoreConfig) {
+	name, key := s.Changelog.Stream, StoreChangelog.Name(s.Name)
+	if !s.Logged() {
+		return
+	}
+	i := strings.IndexFunc(name, func(r rune) bool { return !strings.ContainsRune(topicLetters, r) })
+	switch {
+	case i >= 0:
+		v.fail(errorAt(v.c, key, "", "%s holds %q; a topic's name has letters, digits, '.', '_' and '-'", quote(name), []rune(name[i:])[0]))
+	case name == "." || name == ".." || len(name) > maxTopicName:
+		v.fail(errorAt(v.c, key, "", "%s is no name of a topic, which has up to %d letters, digits, '.', '_' and '-'", quote(name), maxTopicName))
+	case slices.ContainsFunc(ownTopics, func(own string) bool { return strings.HasPrefix(name, own) }):
+		v.fail(errorAt(v.c, key, "name a topic that nobody else writes to", "%s is a topic of Kafka's, or of a job's own records", quote(name)))
+	}
+}
+
+// maxTopicName is Kafka's.
+const maxTopicName = 249
 
 // inputs are the streams whose messages are processed; what is wrong with them is
 // told elsewhere. Side inputs are none of them: a store may be filled from the

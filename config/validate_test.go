@@ -101,6 +101,14 @@ func TestValidate(t *testing.T) {
 		{"two stores, one changelog", "stores.a.factory=memory\nstores.a.changelog=log\nstores.b.factory=memory\nstores.b.changelog=kafka.log", []string{
 			`stores.b.changelog: the stores "a" and "b" have the same changelog, kafka.log; give each store a changelog of its own`,
 		}, nil},
+		{"names of changelogs", "stores.a.factory=memory\nstores.a.changelog=a b\nstores.b.factory=memory\nstores.b.changelog=kafka...\nstores.c.factory=memory\nstores.c.changelog=kafka.__consumer_offsets\n" +
+			"stores.d.factory=memory\nstores.d.changelog=kafka.__samza_checkpoint_ver_1_for_x_1\nstores.e.factory=memory\nstores.e.changelog=" + strings.Repeat("x", 250), []string{
+			`stores.a.changelog: "a b" holds ' '; a topic's name has letters, digits, '.', '_' and '-'`,
+			`stores.b.changelog: ".." is no name of a topic`,
+			`stores.c.changelog: "__consumer_offsets" is a topic of Kafka's, or of a job's own records; name a topic that nobody else writes to`,
+			`stores.d.changelog: "__samza_checkpoint_ver_1_for_x_1" is a topic of Kafka's`,
+			`is no name of a topic, which has up to 249 letters`,
+		}, nil},
 		{"a changelog that is an input", "stores.a.factory=memory\nstores.a.changelog=in", []string{
 			`stores.a.changelog: kafka.in is an input of the job, too: it would process its own changes of the store "a", and what others write there would become the store's state; name a topic that nobody else writes to`,
 		}, nil},

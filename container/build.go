@@ -261,6 +261,9 @@ func (r *resolver) output(id system.StreamID) (outStream, error) {
 		return outStream{}, fmt.Errorf("the system %q is not configured; there are %s", id.System, strings.Join(all, ", "))
 	}
 	topic := config.Physical(r.config, id.System, id.Stream).Stream
+	if err := r.isChangelog(id.System, topic); err != nil {
+		return outStream{}, err
+	}
 	key, value, err := r.serdes(id.System, topic)
 	if err != nil {
 		return outStream{}, err
@@ -271,6 +274,23 @@ func (r *resolver) output(id system.StreamID) (outStream, error) {
 	}
 	r.outputs[id] = s
 	return s, nil
+}
+
+// isChangelog refuses an output that is the changelog of one of the job's stores:
+// the next restore would make state of the messages.
+func (r *resolver) isChangelog(sys, topic string) error {
+	stores, err := config.Stores(r.config)
+	if err != nil {
+		return err
+	}
+	for _, s := range stores {
+		if s.Changelog == (config.SystemStream{System: sys, Stream: topic}) {
+			key := config.StoreChangelog.Name(s.Name)
+			return &config.Error{Key: key, Origin: r.config.Origin(key), Hint: "name a topic that nobody else writes to",
+				Problem: fmt.Sprintf("%s is the changelog of the store %q, whose state these messages would become", s.Changelog, s.Name)}
+		}
+	}
+	return nil
 }
 
 // input gives the source and the settings of an input partition.
