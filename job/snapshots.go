@@ -12,6 +12,7 @@ import (
 
 	"heddle/config"
 	"heddle/storage/engine"
+	"heddle/storage/snapshot"
 	"heddle/system/files"
 )
 
@@ -64,7 +65,9 @@ func (j *Job) checkSnapshots(ctx context.Context, try bool) (map[string]string, 
 		return nil, fault("name a folder that "+o.User+" may use", "%v", err)
 	}
 	if try {
-		file := files.Temporary(path.Join(root, "try"))
+		// Where the job will write: the folder of all jobs may be another user's.
+		folder := snapshot.JobFolder(root, config.JobName.Of(j.Config), config.JobID.Of(j.Config))
+		file := files.Temporary(path.Join(folder, "try"))
 		_, err := there.Put(ctx, file, strings.NewReader("x"), 0o600)
 		if err := errors.Join(err, there.RemoveAll(ctx, file)); err != nil {
 			return nil, fault("name a folder that "+o.User+" may write to", "%v", err)

@@ -190,6 +190,25 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// TestSnapshotsThatCannotBeWritten: run-job tries where the job will write, not
+// above it, where others may have been first.
+func TestSnapshotsThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"job.properties": goodJob, "in.jsonl": `{"user":"a","latencyMs":1}` + "\n", "snapshots/heddle-v1": "no folder"} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, errs, code := start(t, dir, "--config-path=job.properties", "--config", "stores.s.factory=pebble", "--config", "stores.s.changelog=kafka.s",
+		"--config", "heddle.snapshot.uri=file://"+filepath.Join(dir, "snapshots"))
+	first, _, _ := strings.Cut(errs, "\n")
+	if code != 2 || !strings.Contains(first, "heddle.snapshot.uri") || !strings.Contains(first, "snapshots/heddle-v1") {
+		t.Errorf("exit code %d; stderr:\n%s", code, errs)
+	}
+}
+
 // TestWrongChangelog: a topic that cannot be the store's changelog is met before
 // anything else is made.
 func TestWrongChangelog(t *testing.T) {

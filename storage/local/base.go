@@ -1,7 +1,9 @@
 package local
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +65,28 @@ func usable(dir string) error {
 		return err
 	}
 	return os.Remove(f.Name())
+}
+
+// share makes the folder of all jobs below a base. Where others may write to the
+// base, as where jobs of several users have their state, they may to this one,
+// too, but not to each other's folders: without that the first user who came
+// would keep all others out.
+func share(base string) error {
+	info, err := os.Stat(base)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it will be this user's alone
+	}
+	if err != nil || !info.IsDir() || info.Mode().Perm()&0o022 == 0 {
+		return err
+	}
+	dir := filepath.Join(base, component)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return err
+	}
+	return os.Chmod(dir, info.Mode().Perm()|info.Mode()&fs.ModeSetgid|fs.ModeSticky)
 }
 
 // maxName is what file systems allow for one component of a path, less what is

@@ -32,7 +32,7 @@ func (j Job) Dir() string {
 // has read them.
 func (j Job) Copies() string {
 	// No job's folder begins with a dot.
-	return filepath.Join(j.Base, component, ".copies", fileName(j.Name+"-"+j.ID))
+	return filepath.Join(j.Base, component, ".copies-"+fileName(j.Name+"-"+j.ID))
 }
 
 func (j Job) task(store, task string) string {
@@ -67,6 +67,9 @@ const maxBeside = 64
 func (j Job) Open(id Identity) (*Folder, error) {
 	id.JobName, id.JobID = j.Name, j.ID
 	main := j.task(id.Store, id.Task)
+	if err := share(j.Base); err != nil {
+		return nil, fmt.Errorf("folder %s: %w", main, err)
+	}
 	dir := main
 	for n := 2; ; n++ {
 		f, err := take(dir, id)

@@ -285,3 +285,30 @@ func TestCondemnWhatWasRemoved(t *testing.T) {
 	check(t, f.Condemn("gone"))
 	check(t, f.Close())
 }
+
+// TestBaseOfSeveralUsers: who may write to the base may make a folder below the
+// one of all jobs, whoever came first; the jobs' own folders are theirs.
+func TestBaseOfSeveralUsers(t *testing.T) {
+	for _, tt := range []struct{ base, want os.FileMode }{
+		{0o777 | os.ModeSticky, 0o777 | os.ModeSticky},
+		{0o770 | os.ModeSetgid, 0o770 | os.ModeSetgid | os.ModeSticky},
+		{0o755, 0o700},
+	} {
+		var log bytes.Buffer
+		j := job(t.TempDir(), &log)
+		check(t, os.Chmod(j.Base, tt.base))
+		for range 2 {
+			check(t, open(t, j, whose).Close())
+		}
+		all, err := os.Stat(filepath.Dir(j.Dir()))
+		check(t, err)
+		own, err := os.Stat(j.Dir())
+		check(t, err)
+		if got := all.Mode() &^ os.ModeDir; got != tt.want || own.Mode().Perm() != 0o700 {
+			t.Errorf("base %v: the folder of all jobs is %v, want %v; the job's is %v", tt.base, got, tt.want, own.Mode())
+		}
+		if want := filepath.Dir(j.Dir()); filepath.Dir(j.Copies()) != want {
+			t.Errorf("copies in %s, which is not in %s", j.Copies(), want)
+		}
+	}
+}

@@ -21,9 +21,14 @@ const (
 	sequenceDigits  = 16
 )
 
+// JobFolder is where the snapshots of a job lie below heddle.snapshot.uri.
+func JobFolder(root, jobName, jobID string) string {
+	return path.Join(root, component, pathName(jobName+"-"+jobID))
+}
+
 // folderOf is where the snapshots of one store of one task lie.
 func folderOf(root string, id storage.Identity) string {
-	return path.Join(root, component, pathName(id.JobName+"-"+id.JobID), pathName(id.Store), pathName(id.Task))
+	return path.Join(JobFolder(root, id.JobName, id.JobID), pathName(id.Store), pathName(id.Task))
 }
 
 // maxPathName is what file systems allow for one component of a path, less what
