@@ -69,7 +69,10 @@ func (j *Job) checkSnapshots(ctx context.Context, try bool) (map[string]string, 
 		folder := snapshot.JobFolder(root, config.JobName.Of(j.Config), config.JobID.Of(j.Config))
 		file := files.Temporary(path.Join(folder, "try"))
 		_, err := there.Put(ctx, file, strings.NewReader("x"), 0o600)
-		if err := errors.Join(err, there.RemoveAll(ctx, file)); err != nil {
+		if err == nil {
+			err = there.RemoveAll(ctx, file)
+		}
+		if err != nil {
 			return nil, fault("name a folder that "+o.User+" may write to", "%v", err)
 		}
 	}

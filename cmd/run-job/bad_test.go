@@ -204,7 +204,7 @@ func TestSnapshotsThatCannotBeWritten(t *testing.T) {
 	_, errs, code := start(t, dir, "--config-path=job.properties", "--config", "stores.s.factory=pebble", "--config", "stores.s.changelog=kafka.s",
 		"--config", "heddle.snapshot.uri=file://"+filepath.Join(dir, "snapshots"))
 	first, _, _ := strings.Cut(errs, "\n")
-	if code != 2 || !strings.Contains(first, "heddle.snapshot.uri") || !strings.Contains(first, "snapshots/heddle-v1") {
+	if code != 2 || !strings.Contains(first, "heddle.snapshot.uri") || !strings.Contains(first, "snapshots/heddle-v1") || !strings.Contains(first, "may write to") {
 		t.Errorf("exit code %d; stderr:\n%s", code, errs)
 	}
 }
