@@ -45,6 +45,9 @@ func Main(tasks Tasks, options ...Option) {
 	for _, o := range options {
 		o(p)
 	}
+	if p.orphaned != nil {
+		p.outlivesItsReader(os.Stdout)
+	}
 	os.Exit(p.run())
 }
 
@@ -82,7 +85,10 @@ type program struct {
 	// orphaned is closed when the run-job that this process is a part of is gone;
 	// nil if there is none.
 	orphaned <-chan struct{}
-	now      func() time.Time
+	// unread is closed when nobody reads any more what is printed; nil if that is
+	// not known.
+	unread <-chan struct{}
+	now    func() time.Time
 	// failpoint is Options.Failpoint of a container.
 	failpoint func(taskName string, s Step) error
 	// exit ends the process at once; nil in tests.
@@ -217,19 +223,20 @@ func (p *program) watch(ctx context.Context, stop func(why string)) (context.Con
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		var first time.Time
-		orphaned := p.orphaned
+		orphaned, unread := p.orphaned, p.unread
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-orphaned:
 				orphaned = nil
-				// What it prints may have gone to run-job.
-				ossignal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 				stop("run-job is gone")
 				if p.exit != nil {
 					time.AfterFunc(orphanGrace, func() { p.exit(exitFailed) })
 				}
+			case <-unread:
+				unread = nil
+				stop("nobody reads what it prints")
 			case s := <-p.signals:
 				switch now := p.now(); {
 				case first.IsZero():
