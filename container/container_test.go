@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"heddle/container/events"
+	"heddle/system"
 	"heddle/task"
 )
 
@@ -319,6 +320,30 @@ func TestStartAtTheNewestIsSealed(t *testing.T) {
 		r.stopNow(end)
 		if got := r.out(); !slices.Equal(got, []string{"between"}) {
 			t.Errorf("out: %v, want what came between the two containers", got)
+		}
+	})
+}
+
+// So is a start at what was preloaded: the next start preloads more, and would
+// begin there.
+func TestStartAtThePreloadedIsSealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		r.newTask = calls{process: forward}.factory()
+		in := system.Partition{System: "mem", Stream: "in", Partition: 0}
+		r.preloaded = map[system.Partition]int64{in: 0}
+		ctx, cancel := context.WithCancel(t.Context())
+		_, end := r.begin(ctx)
+		synctest.Wait()
+		cancel()
+		_ = end() // killed
+		r.fill(0, "first", "second")
+		r.preloaded[in] = 1
+		_, end = r.begin(t.Context())
+		synctest.Wait()
+		r.stopNow(end)
+		if got := r.out(); !slices.Equal(got, []string{"first", "second"}) {
+			t.Errorf("out: %v, want also what came before the second start", got)
 		}
 	})
 }

@@ -113,7 +113,8 @@ func defaultPosition(q startQuestion) position {
 
 // unsealed says whether a start from that position has to be written down before
 // the first message: a container that is killed before its first commit would
-// begin at another "newest" otherwise, and skip what came in between.
+// begin at another "newest" otherwise, or at what the next start of run-job
+// preloads, and skip what came in between.
 func (p position) unsealed() bool {
-	return p.origin == fromUpcoming || p.origin == fromReset || p.origin == fromRemade
+	return p.origin == fromUpcoming || p.origin == fromPreload || p.origin == fromReset || p.origin == fromRemade
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -151,6 +152,117 @@ func TestOneRunOnAMachine(t *testing.T) {
 			}
 		})
 	}
+}
+
+// When nobody reads any more what a run prints, as with "| head", it ends in order.
+func TestAnUnreadRunEndsInOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	dir := folderOfOneClick(t, "thread")
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(binaries, "run-job"), jobFile)
+	cmd.Dir, cmd.Stdout = dir, writer
+	cmd.Env = append(os.Environ(), "HEDDLE_CHECKOUT=", "HADOOP_CONF_DIR=", "YARN_CONF_DIR=")
+	var errs said
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	_ = writer.Close()
+	for lines := bufio.NewScanner(reader); ; {
+		if !lines.Scan() {
+			t.Fatalf("it has ended: %v\n%s", lines.Err(), errs.String())
+		}
+		if strings.Contains(lines.Text(), "in: kafka.in") {
+			break
+		}
+	}
+	_ = reader.Close()
+	if _, errs, code := start(t, dir, "topic", "produce", "kafka.in", "--file=in.jsonl", jobFile); code != 0 {
+		t.Fatal(errs)
+	}
+	// It shows the message, and nobody reads that.
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("its end: %v\n%s", err, errs.String())
+	}
+	if n := clicks(t, dir); n != 2 {
+		t.Errorf("the results have %d clicks of 2\n%s", n, errs.String())
+	}
+}
+
+// clicks sums up what the results say.
+func clicks(t *testing.T, dir string) (sum int) {
+	t.Helper()
+	out, errs, code := start(t, dir, "topic", "tail", "kafka.pageviews", "--until-end", "--json", jobFile)
+	if code != 0 {
+		t.Fatalf("topic tail: %s", errs)
+	}
+	for line := range strings.Lines(out) {
+		var m struct{ Value struct{ Clicks int } }
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatal(err)
+		}
+		sum += m.Value.Clicks
+	}
+	return sum
+}
+
+// A run of which nothing is left, neither run-job nor the program, has lost
+// nothing: the next start reads again what was not committed.
+func TestARunOfWhichNothingIsLeft(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	for _, factory := range []string{"thread", "process"} {
+		t.Run(factory, func(t *testing.T) {
+			dir := folderOfOneClick(t, factory)
+			// The first time there is no checkpoint yet, the second time there is one.
+			for round := range 2 {
+				f := runInForeground(t, dir, jobFile)
+				processed(t, dir, 1)
+				killAllIn(t, dir)
+				<-f.ended
+				if out, errs, code := start(t, dir, "--until-caught-up", jobFile); code != 0 {
+					t.Fatalf("round %d: the next start: %d %s%s", round, code, out, errs)
+				}
+				if n, want := clicks(t, dir), 2*(round+1); n != want {
+					t.Errorf("round %d: the results have %d clicks of %d", round, n, want)
+				}
+			}
+		})
+	}
+}
+
+// killAllIn kills the processes that run in a folder of the test, until there are
+// none: the first may just have started another.
+func killAllIn(t *testing.T, dir string) {
+	t.Helper()
+	until(t, "nothing runs in the folder", func() (bool, string) {
+		links, err := filepath.Glob("/proc/[0-9]*/cwd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := ""
+		for _, l := range links {
+			if cwd, err := os.Readlink(l); err != nil || cwd != dir { // it may have ended
+				continue
+			}
+			left = l
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(l)))
+			if err == nil {
+				err = syscall.Kill(pid, syscall.SIGKILL)
+			}
+			if err != nil && !errors.Is(err, syscall.ESRCH) {
+				t.Fatal(err)
+			}
+		}
+		return left == "", left
+	})
 }
 
 // A job on a Kafka that several folders use runs once, too: its place is there, not
