@@ -148,7 +148,7 @@ func exited(err error) error {
 	}
 	code := exit.ExitCode()
 	if code <= 0 || code > 3 {
-		return fmt.Errorf("the job's process ended: %w", err)
+		return failedError{fmt.Errorf("the job's process ended: %w", err), ExitFailed}
 	}
 	return Silent{Code: code}
 }
