@@ -124,8 +124,9 @@ func (f *fetcher) deliver(batches []system.Batch) error {
 		// Before the lanes see it, so that the load never falls below zero.
 		lanes := len(fd.lanes)
 		fd.load.messages += lanes * len(b.Messages)
-		fd.load.bytes += lanes * b.Bytes
-		f.bytes += lanes * b.Bytes
+		bytes := lanes * weight(len(b.Messages), b.Bytes)
+		fd.load.bytes += bytes
+		f.bytes += bytes
 		fd.load.batches += lanes
 		fd.load.behind = b.Next < b.HighWatermark
 		f.classify(fd)
@@ -159,6 +160,7 @@ func (f *fetcher) consumed(fd *feed, count, bytes int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fd.load.messages -= count
+	bytes = weight(count, bytes)
 	fd.load.bytes -= bytes
 	f.bytes -= bytes
 	fd.load.batches--

@@ -51,11 +51,20 @@ const (
 
 const (
 	aheadFactor = 2
-	// A single fetch may bring many times the bound; it is no reason to pause.
-	aheadBatches = 3
+	// A single fetch may bring many times the bound; it is no reason to pause. Two
+	// are: of each partition one more lies with the consumer, and another is under
+	// way.
+	aheadBatches = 2
 )
 
-// load is what one partition's buffer holds.
+// messageOverhead is about what a message takes in memory besides its key and value:
+// itself, and what frames it in a fetch's answer.
+const messageOverhead = 112
+
+// weight is about what so many messages with so many bytes of keys and values take.
+func weight(messages, bytes int) int { return bytes + messages*messageOverhead }
+
+// load is what one partition's buffer holds; its bytes are by weight.
 type load struct {
 	messages, bytes, batches int
 	// behind: the last fetch showed that the partition has more.

@@ -32,8 +32,9 @@ func TestLevel(t *testing.T) {
 		"count reached":                      {load{messages: 100, bytes: 1, batches: 1}, levelFull},
 		"bytes reached":                      {load{messages: 1, bytes: 1000, batches: 1}, levelFull},
 		"one large fetch is not ahead":       {load{messages: 10000, bytes: 100000, batches: 1}, levelFull},
-		"several times the bound":            {load{messages: 400, bytes: 1, batches: 3}, levelAhead},
-		"several times the bound, in bytes":  {load{messages: 3, bytes: 4000, batches: 3}, levelAhead},
+		"several times the bound":            {load{messages: 200, bytes: 1, batches: 2}, levelAhead},
+		"not yet several times the bound":    {load{messages: 199, bytes: 1, batches: 2}, levelFull},
+		"several times the bound, in bytes":  {load{messages: 3, bytes: 2000, batches: 2}, levelAhead},
 		"many small batches below the bound": {load{messages: 50, bytes: 50, batches: 50, behind: true}, levelLow},
 	} {
 		if got := b.levelOf(tt.l); got != tt.want {

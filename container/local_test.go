@@ -387,17 +387,22 @@ func TestMetricsGoToTheirStream(t *testing.T) {
 func TestLocalMemory(t *testing.T) {
 	const other = 1 << 40
 	before := debug.SetMemoryLimit(-1)
-	defer debug.SetMemoryLimit(before)
+	defer func() {
+		theLadder.Store(nil)
+		debug.SetMemoryLimit(before)
+	}()
 	settings := map[string]string{
 		"systems.k.samza.factory": "kafka", "systems.k.producer.bootstrap.servers": "127.0.0.1:1",
-		"cluster-manager.container.memory.mb": "100",
+		"cluster-manager.container.memory.mb": "50",
 	}
 	for _, tt := range []struct {
 		name, key, value, environment string
 		want                          int64
 	}{
-		{name: "two containers", want: 2 * 90 << 20},
-		{name: "the environment wins", environment: "1GiB", want: other},
+		{name: "two containers", want: 2 * 50 << 20 / 100 * memoryShare},
+		{name: "the environment wins", environment: "GOMEMLIMIT", want: other},
+		{name: "without steps", key: "cluster-manager.container.memory.mb", value: "1000", environment: "GOGC", want: 2 * 1000 << 20 / 100 * memoryShare},
+		{name: "the first step", key: "cluster-manager.container.memory.mb", value: "1000", want: firstStep},
 		{name: "a Kafka in the process", key: "systems.k.producer.bootstrap.servers", value: "embedded", want: other},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -406,7 +411,12 @@ func TestLocalMemory(t *testing.T) {
 			if tt.key != "" {
 				c = c.With(map[string]string{tt.key: tt.value})
 			}
-			j := &localJob{getenv: func(string) string { return tt.environment }}
+			j := &localJob{getenv: func(name string) string {
+				if name == tt.environment {
+					return "set"
+				}
+				return ""
+			}}
 			if err := j.limitMemory(c, 2); err != nil {
 				t.Fatal(err)
 			}

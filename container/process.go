@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -247,16 +246,3 @@ func limitResources(c config.Config, getenv func(string) string, log *slog.Logge
 	log.Info("resources", "processors", runtime.GOMAXPROCS(0), "memory MiB", memory)
 	return nil
 }
-
-// limitMemory makes the collector work harder before the process outgrows so many
-// MiB, for which YARN would kill it. GOMEMLIMIT in the environment wins.
-func limitMemory(mib int, getenv func(string) string) {
-	if getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(mib) << 20 / 100 * memoryShare)
-	}
-}
-
-// memoryShare is the part of the container's memory, in percent, above which
-// the garbage collector works harder; the rest is for what the runtime does not
-// count.
-const memoryShare = 90

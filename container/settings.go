@@ -31,7 +31,7 @@ type settings struct {
 	exactlyOnce bool
 
 	// safety bounds what is fetched and not processed, in bytes over all input
-	// partitions, besides systems.S.samza.fetch.threshold.
+	// partitions of a system, besides systems.S.samza.fetch.threshold.
 	safety int
 	// arenaChunk bounds the chunks of the tasks' arenas.
 	arenaChunk int
@@ -62,7 +62,7 @@ func readSettings(c config.Config, containerID string) (*settings, error) {
 		containerID: containerID,
 		commit:      commit,
 		exactlyOnce: config.ExactlyOnce(c),
-		safety:      min(memory<<20/8, 64<<20),
+		safety:      fetchAhead(memory),
 		arenaChunk:  maxChunk,
 	}
 	for _, err := range []error{
@@ -84,6 +84,11 @@ func readSettings(c config.Config, containerID string) (*settings, error) {
 	}
 	return s, nil
 }
+
+// fetchAhead is the safety bound in bytes for a container of so many MiB: 16 MiB for
+// one of 1024. All buffers together may hold twice that much, and the consumer's
+// own about as much again, of which the collector lets some be there twice.
+func fetchAhead(memory int) int { return max(4<<20, min(memory<<20/64, 64<<20)) }
 
 func get[T any](v *T, k config.Key[T], c config.Config) (err error) {
 	*v, err = k.Get(c)

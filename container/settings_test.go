@@ -28,3 +28,11 @@ func TestChosenSerde(t *testing.T) {
 		t.Errorf("without a serde: %q", got)
 	}
 }
+
+func TestFetchAhead(t *testing.T) {
+	for memory, want := range map[int]int{1: 4 << 20, 256: 4 << 20, 1024: 16 << 20, 4096: 64 << 20, 100_000: 64 << 20} {
+		if got := fetchAhead(memory); got != want {
+			t.Errorf("%d MiB: %d, want %d", memory, got, want)
+		}
+	}
+}

@@ -20,7 +20,8 @@ type Options struct {
 	After int64
 	// Report is the file that Write writes to.
 	Report string
-	// Profile is the file for a CPU profile of the steady part; "" is none.
+	// Profile is the file for a CPU profile of the steady part; "" is none. Beside it,
+	// in a file whose name ends with .heap, lies what was in use when most was.
 	Profile string
 }
 
@@ -89,6 +90,7 @@ func New(o Options) (*Meter, error) {
 		if m.profile, err = os.Create(o.Profile); err != nil {
 			return nil, fmt.Errorf("CPU profile: %w", err)
 		}
+		go watchHeap(o.Profile + ".heap")
 	}
 	return m, nil
 }
