@@ -47,8 +47,12 @@ func newExactlyOnce(o Options) (*exactlyOnce, error) {
 }
 
 func wrongGuarantee(c config.Config, needs string) error {
+	return wrongly(c, "exactly-once needs "+needs)
+}
+
+func wrongly(c config.Config, problem string) error {
 	key := config.HeddleGuarantee.Name()
-	return &config.Error{Key: key, Origin: c.Origin(key), Problem: "exactly-once needs " + needs, Hint: "or set it to at-least-once"}
+	return &config.Error{Key: key, Origin: c.Origin(key), Problem: problem, Hint: "or set it to at-least-once"}
 }
 
 // takeOver makes each task the one writer under its transactional id: who wrote
@@ -68,8 +72,8 @@ func (c *Container) takeOver() error {
 			ID: config.TransactionalID(c.opts.Config, t.name), Name: fmt.Sprintf("task %q", t.name), Timeout: timeout,
 		})
 		if err != nil {
-			if errors.Is(err, system.ErrNoTransactions) {
-				return wrongGuarantee(c.opts.Config, err.Error())
+			if errors.Is(err, system.ErrNoTransactions) || errors.Is(err, system.ErrNotAllowed) {
+				return wrongly(c.opts.Config, "exactly-once cannot be kept: "+err.Error())
 			}
 			return err
 		}

@@ -86,11 +86,18 @@ func (j *Job) build(ctx context.Context, r *ready, p program.Program, building i
 func (j *Job) facts(ctx context.Context, systems container.Systems) (plan.Facts, error) {
 	f := plan.Facts{Systems: map[string]plan.SystemFacts{}}
 	for _, name := range slices.Sorted(maps.Keys(systems)) {
+		var s plan.SystemFacts
+		if err := j.transactions(ctx, systems[name], &s); err != nil {
+			return f, err
+		}
+		if home, err := config.CheckpointSystem(j.Config); err == nil && home == name && s.Transactions != nil {
+			f.Systems[name] = s
+			continue // plan.Guarantee refuses it; brokers without transactions answer little else
+		}
 		admin, err := systems[name].Admin()
 		if err != nil {
 			return f, err
 		}
-		var s plan.SystemFacts
 		if s.Streams, err = admin.Describe(ctx); err != nil {
 			return f, err
 		}
@@ -101,9 +108,6 @@ func (j *Job) facts(ctx context.Context, systems container.Systems) (plan.Facts,
 			return f, err
 		}
 		s.Embedded = config.Embedded(j.Config, name)
-		if err := j.transactions(ctx, systems[name], &s); err != nil {
-			return f, err
-		}
 		f.Systems[name] = s
 	}
 	return f, nil

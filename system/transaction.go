@@ -16,6 +16,8 @@ var (
 	ErrFenced = errors.New("fenced")
 	// ErrNoTransactions: the system, or its servers, have no transactions.
 	ErrNoTransactions = errors.New("no transactions")
+	// ErrNotAllowed: the user has no right to write under the transactional id.
+	ErrNotAllowed = errors.New("not allowed")
 )
 
 // Transactional is a System whose writers can make all that they wrote visible
@@ -29,8 +31,8 @@ type Transactional interface {
 	// committed can be read from then on. It costs a few hundred bytes until the
 	// first Send.
 	//
-	// The errors are ErrNoTransactions, ErrUnreachable, or wrong configuration
-	// (a time-out that the system's servers do not allow).
+	// The errors are ErrNoTransactions, ErrNotAllowed, ErrUnreachable, or wrong
+	// configuration (a time-out that the system's servers do not allow).
 	TakeOver(ctx context.Context, o TransactionOptions) (TransactionalOutbox, error)
 	// CheckTransactions says what a TakeOver with these options would fail with,
 	// as far as that can be known without taking over anything. It changes

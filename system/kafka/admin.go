@@ -54,7 +54,7 @@ func (a admin) Describe(ctx context.Context, streams ...string) (map[string]syst
 		return out, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("system %s: describe the settings of streams: %w", a.s.name, err)
+		return nil, fmt.Errorf("system %s: describe the settings of streams: %w", a.s.name, tooOld(err))
 	}
 	for _, rc := range configs {
 		if rc.Err != nil {

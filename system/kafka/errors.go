@@ -90,3 +90,25 @@ func (e brokerError) Error() string { return strings.TrimSuffix(e.error.Error(),
 
 // Unwrap gives the broker's error itself.
 func (e brokerError) Unwrap() error { return e.error }
+
+// oldBrokersError: the brokers do not know a request that Heddle cannot do without.
+type oldBrokersError struct{ error }
+
+func (e oldBrokersError) Error() string {
+	return "the brokers are older than Kafka 0.11, the oldest that Heddle works with; update them: " + e.error.Error()
+}
+
+// Unwrap gives the client's error.
+func (e oldBrokersError) Unwrap() error { return e.error }
+
+// ExitCode is that of a service that refused.
+func (oldBrokersError) ExitCode() int { return 3 }
+
+// tooOld tells that a request failed because no broker knows it. The client has
+// no error of its own for that, but words.
+func tooOld(err error) error {
+	if err != nil && strings.Contains(err.Error(), "broker is too old") {
+		return oldBrokersError{err}
+	}
+	return err
+}

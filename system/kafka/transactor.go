@@ -147,8 +147,8 @@ func noCoordinator(err error) error {
 }
 
 // CheckTransactions asks for the brokers' version, for the longest time-out
-// that they allow, and for the id's coordinator, which says, too, whether the
-// user may use the id.
+// that they allow, for the id's coordinator, and whether the user may find it
+// and write under the id.
 func (s *System) CheckTransactions(ctx context.Context, o system.TransactionOptions) error {
 	t, err := s.transactor()
 	if err != nil {
@@ -191,7 +191,30 @@ func (s *System) CheckTransactions(ctx context.Context, o system.TransactionOpti
 	if err != nil {
 		return failed(err)
 	}
+	if err := b.mayWrite(ctx); err != nil {
+		return failed(err)
+	}
 	return nil
+}
+
+// mayWrite finds out if the user may write under the id, which may be another
+// right than to find its coordinator. It asks for the end of a transaction of a
+// producer that there cannot be: after the question for the right the
+// coordinator refuses that, and nothing is changed.
+func (o *txnOutbox) mayWrite(ctx context.Context) error {
+	req := kmsg.NewPtrEndTxnRequest()
+	req.TransactionalID, req.ProducerID, req.ProducerEpoch = o.id, -1, -1
+	err := o.coordinate(ctx, findPatience, func(ctx context.Context) error {
+		resp, err := req.RequestWith(ctx, o.link.client)
+		if err != nil {
+			return err
+		}
+		return kerr.ErrorForCode(resp.ErrorCode)
+	})
+	if errors.Is(err, kerr.TransactionalIDAuthorizationFailed) || errors.Is(err, kerr.ClusterAuthorizationFailed) {
+		return err
+	}
+	return nil // whatever else keeps the job from writing, it says itself
 }
 
 // findPatience is for how long a check waits until there is a coordinator.

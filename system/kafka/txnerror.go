@@ -62,9 +62,9 @@ func txnError(id string, err error, open, timeout time.Duration) error {
 		return fmt.Errorf("%w: another process has taken over the transactional id %q, and everything that was not committed; this one writes nothing more: %w",
 			system.ErrFenced, id, err)
 	case errors.Is(err, kerr.TransactionalIDAuthorizationFailed):
-		return fmt.Errorf("the user may not write under the transactional id %q: allow Write and Describe on TransactionalId with the prefix heddle- (Kafka's ACLs): %w", id, err)
+		return fmt.Errorf("%w: the user may not write under the transactional id %q: allow Write and Describe on TransactionalId with the prefix heddle- (Kafka's ACLs): %w", system.ErrNotAllowed, id, brokerError{err})
 	case errors.Is(err, kerr.ClusterAuthorizationFailed):
-		return fmt.Errorf("the user may not begin transactions (Kafka's ACLs): %w", err)
+		return fmt.Errorf("%w: the user may not begin transactions (Kafka's ACLs): %w", system.ErrNotAllowed, brokerError{err})
 	case errors.Is(err, kerr.UnsupportedVersion), errors.Is(err, errTxnVersion), errors.Is(err, kerr.UnsupportedForMessageFormat):
 		return fmt.Errorf("%w: Kafka has them since 0.11; update the brokers, or set heddle.processing.guarantee=at-least-once: %w", system.ErrNoTransactions, err)
 	}

@@ -31,6 +31,7 @@ func Transactions(t *testing.T, s system.System, prefix string) {
 		{"aborted and gone", aborted},
 		{"the same partitions as without", samePartitions},
 		{"an open tail is no end", openTail},
+		{"what a check asks changes nothing", checksChangeNothing},
 		{"others' open transactions are not waited for", decidedBehindOthers},
 		{"many records, many partitions", manyRecords},
 		{"a cluster has a name", clusters},
@@ -303,6 +304,27 @@ func openTail(b *txnBench) {
 	}
 	b.ok(o.Commit(b.context()))
 	b.holds(s, 0, "a", "b")
+}
+
+func checksChangeNothing(b *txnBench) {
+	s := b.stream("s", 1)
+	options := system.TransactionOptions{ID: b.prefix + "a", Name: "Partition 0", Timeout: time.Minute}
+	check := func() {
+		b.t.Helper()
+		b.ok(b.tx.CheckTransactions(b.context(), options))
+	}
+	check() // of an id that nobody has used
+	o := b.takeOver("a")
+	check()
+	b.send(o, s, 0, "a")
+	b.ok(o.Flush(b.context()))
+	check() // while a transaction is open
+	b.send(o, s, 0, "b")
+	b.ok(o.Commit(b.context()))
+	check()
+	b.send(o, s, 0, "c")
+	b.ok(o.Commit(b.context()))
+	b.holds(s, 0, "a", "b", "c")
 }
 
 // decided gives what ReadDecided gives of the values that begin so.
