@@ -304,3 +304,49 @@ func TestSideInputsWithAnotherGrouper(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// How far stores are while they are filled is reported, a store that all tasks share
+// once.
+func TestSideInputsAreReportedWhileStoresAreFilled(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		t.Run(fmt.Sprint("shared=", shared), func(t *testing.T) {
+			r := sideRig(t, 1, 1, shared).set("stores.users.side.inputs.processor.factory", "slow")
+			for range 5 {
+				r.user(0, "a", "1")
+			}
+			at3, on := make(chan struct{}), make(chan struct{})
+			c, err := r.sideContainer(map[string]task.SideInput{"slow": func(m *task.Message, s task.Store) error {
+				if m.Offset == 3 {
+					close(at3)
+					<-on
+				}
+				return s.Put(string(m.KeyBytes), string(m.ValueBytes))
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.sys.Close()
+			done := make(chan error, 1)
+			go func() { done <- c.Run(t.Context()) }()
+			<-at3
+			told := c.Report()
+			sides, restores := told.SideInputs, told.Restores
+			if shared {
+				if len(told.Tasks[0].SideInputs)+len(told.Tasks[0].Restores) > 0 {
+					t.Errorf("a task tells of the shared store: %+v", told.Tasks[0])
+				}
+			} else {
+				sides, restores = told.Tasks[0].SideInputs, told.Tasks[0].Restores
+			}
+			want := []coordinator.SideInputReport{{Store: "users", InputReport: coordinator.InputReport{System: "mem", Stream: "users", Next: 0, HighWatermark: 5}}}
+			if told.State != coordinator.ContainerRestoring || !slices.Equal(sides, want) || len(restores) != 1 || restores[0].Store != "users" || restores[0].Total != 5 {
+				t.Errorf("while it is filled: %s, %+v, %+v", told.State, sides, restores)
+			}
+			close(on)
+			c.Stop("test")
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

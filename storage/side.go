@@ -158,6 +158,7 @@ func (s *Side) fill(ctx context.Context, sources []*task.Source, systems map[str
 		shown = append(shown, shownPlace{part, s.places[part]})
 	}
 	s.shown.Store(&shown)
+	progress(f.p) // there may be nothing to tell for long
 	if err := f.run(ctx, plan, systems, ends); err != nil {
 		return err
 	}
