@@ -280,18 +280,18 @@ func TestGridSideInputs(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
 	j := newSideJob(t, g)
 	first := map[int]string{}
+	var records []*kgo.Record
 	for i := range sideKeys {
 		first[i] = fmt.Sprint("u", i)
 		j.rates[sideKey(i)] = fmt.Sprint("r", i)
-		g.Produce(t, j.record("rates", i, fmt.Sprint("r", i)))
+		records = append(records, j.record("rates", i, fmt.Sprint("r", i)),
+			&kgo.Record{Topic: j.topics["in"], Partition: int32(i % sideTasks), Value: []byte(sideKey(i))})
 	}
+	g.Produce(t, records...)
 	j.change(first)
 	j.change(map[int]string{2: "u2.2", 3: "u3.2", 4: ""})
 	j.count("visits", j.visits, 120_000)
 	j.count("limits", j.limits, 60_000)
-	for i := range sideKeys {
-		g.Produce(t, &kgo.Record{Topic: j.topics["in"], Partition: int32(i % sideTasks), Value: []byte(sideKey(i))})
-	}
 	cmd := j.start()
 	j.answered("messages that were there before the start")
 	if n := j.filled(); n["visits"] != 120_000 || n["limits"] != 60_000 {
