@@ -185,9 +185,12 @@ func (c *Container) fillSide(side *storage.Side, spec storage.Spec, task string,
 		return err
 	}
 	var messages int64
-	if err := side.Fill(c.begun, sources, c.changelogSystems, func(p storage.Progress) {
-		messages = p.Records
-		progress(p)
+	// What one filling holds in memory is bounded as a restore's is.
+	if err := c.disk.inTurn(c.begun, func() error {
+		return side.Fill(c.begun, sources, c.changelogSystems, func(p storage.Progress) {
+			messages = p.Records
+			progress(p)
+		})
 	}); err != nil {
 		return err
 	}

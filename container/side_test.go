@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"heddle/config"
@@ -348,5 +350,36 @@ func TestSideInputsAreReportedWhileStoresAreFilled(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// What a filling holds in memory is bounded as a restore's is: few run at a time.
+func TestFewStoresAreFilledAtATime(t *testing.T) {
+	const tasks = 12
+	r := sideRig(t, tasks, tasks, false).set("stores.users.side.inputs.processor.factory", "slow")
+	r.until = true
+	for p := range int32(tasks) {
+		r.user(p, "a", "1")
+	}
+	var running, most atomic.Int32
+	c, err := r.sideContainer(map[string]task.SideInput{"slow": func(m *task.Message, s task.Store) error {
+		n := running.Add(1)
+		defer running.Add(-1)
+		for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+		}
+		for range 1000 {
+			runtime.Gosched()
+		}
+		return s.Put(string(m.KeyBytes), string(m.ValueBytes))
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.sys.Close()
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, limit := int(most.Load()), cap(c.disk.restoring); n > limit || n == 0 {
+		t.Errorf("%d stores were filled at a time, want at most %d", n, limit)
 	}
 }

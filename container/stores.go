@@ -1,6 +1,7 @@
 package container
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -70,13 +71,20 @@ func (c *Container) openStores(t *instance) error {
 // restore restores the task's stores. What one restore holds in memory is
 // bounded, so few run at a time.
 func (c *Container) restore(t *instance, targets map[string]storage.Target) error {
+	return c.disk.inTurn(c.begun, func() error {
+		return t.stores.Restore(c.begun, c.changelogSystems, targets, t.restores.note)
+	})
+}
+
+// inTurn calls f once few enough others restore or fill.
+func (s *stateFolders) inTurn(ctx context.Context, f func() error) error {
 	select {
-	case c.disk.restoring <- struct{}{}:
-	case <-c.begun.Done():
-		return c.begun.Err()
+	case s.restoring <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	defer func() { <-c.disk.restoring }()
-	return t.stores.Restore(c.begun, c.changelogSystems, targets, t.restores.note)
+	defer func() { <-s.restoring }()
+	return f()
 }
 
 // stateFolders is where stores on disk lie, and how many are restored at a
