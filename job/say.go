@@ -21,6 +21,8 @@ type Say struct {
 	mu     sync.Mutex
 	moving bool
 	last   time.Time
+	// told is the last line that was written elsewhere than on a terminal.
+	told string
 }
 
 // NewSay writes to w; quiet leaves out everything but warnings.
@@ -70,7 +72,8 @@ func (s *Say) clear() {
 }
 
 // Moving replaces the line that moves, at most ten times a second; elsewhere
-// than on a terminal it writes a line every five seconds.
+// than on a terminal it writes a line every five seconds, and the same line
+// again every minute.
 func (s *Say) Moving(format string, args ...any) {
 	if s.quiet {
 		return
@@ -89,11 +92,16 @@ func (s *Say) Moving(format string, args ...any) {
 	if now.Sub(s.last) < pause {
 		return
 	}
-	s.last = now
 	if !s.terminal {
-		fmt.Fprintf(s.w, format+"\n", args...)
+		text := fmt.Sprintf(format, args...)
+		if text == s.told && now.Sub(s.last) < sameLine {
+			return
+		}
+		s.last, s.told = now, text
+		fmt.Fprintln(s.w, text)
 		return
 	}
+	s.last = now
 	fmt.Fprintf(s.w, "\r\x1b[K"+format, args...)
 	s.moving = true
 }
@@ -103,8 +111,11 @@ func (s *Say) Done() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()
-	s.last = time.Time{}
+	s.last, s.told = time.Time{}, ""
 }
+
+// sameLine is after how long a line that says nothing new is written again.
+const sameLine = time.Minute
 
 // Count writes a number of things for people ("1 partition", "4 partitions").
 func Count(n int64, thing string) string {
