@@ -25,9 +25,17 @@ export GOGC_BUILD=${GOGC_BUILD:-400}
 log=$(mktemp "${TMPDIR:-/tmp}/heddle-build.XXXXXX") || exit 1
 trap 'rm -f "$log"' EXIT
 if [ -t 2 ]; then
-  [ -x "$program" ] || echo "building Heddle (once; with an empty Go cache this takes up to a minute)" >&2
+  if [ -x "$program" ]; then
+    # After a change it takes a moment, or longer on a busy machine.
+    (sleep 2 && echo "building Heddle, which has changed" >&2) &
+    note=$!
+  else
+    echo "building Heddle (once; with an empty Go cache this takes up to a minute)" >&2
+    note=
+  fi
   (cd "$checkout" && GOGC=$GOGC_BUILD CGO_ENABLED=0 go build -ldflags='-s -w' -o "$program" ./cmd/run-job) 2> >(tee "$log" >&2)
   status=$?
+  [ -z "$note" ] || kill "$note" 2>/dev/null
 else
   (cd "$checkout" && GOGC=$GOGC_BUILD CGO_ENABLED=0 go build -ldflags='-s -w' -o "$program" ./cmd/run-job) >"$log" 2>&1
   status=$?

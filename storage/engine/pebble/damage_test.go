@@ -122,3 +122,26 @@ func TestRemovedFolder(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestFolderIsTheUsersOwn: nobody else can look into a store's folder, nor into
+// one that it is copied to.
+func TestFolderIsTheUsersOwn(t *testing.T) {
+	base := t.TempDir()
+	dir, to := filepath.Join(base, "state"), filepath.Join(base, "copy")
+	e, err := Open(engine.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(e.Apply([]engine.Write{{Key: "k", Value: []byte("v")}}, []byte("mark")), e.Flush(), e.Copy(to), e.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{dir, to} {
+		info, err := os.Stat(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o700 {
+			t.Errorf("%s is %v", d, info.Mode())
+		}
+	}
+}

@@ -60,6 +60,12 @@ func (f *folder) Link(from, to string) error {
 	return f.FS.Link(from, to)
 }
 
+// MkdirAll is vfs.FS's. What is in a store is for nobody but its user, wherever
+// the folder lies.
+func (f *folder) MkdirAll(dir string, perm os.FileMode) error {
+	return f.FS.MkdirAll(dir, perm&^0o077)
+}
+
 // OpenReadWrite is vfs.FS's.
 func (f *folder) OpenReadWrite(name string, category vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
 	if err := f.allow(); err != nil {
