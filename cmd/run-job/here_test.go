@@ -96,7 +96,7 @@ func TestInTheBackground(t *testing.T) {
 				if launch.Runs(pid) {
 					t.Errorf("process %d runs after kill", pid)
 				}
-				if out, errs, code := start(t, dir, "logs", file); code != 0 || !strings.Contains(out, "pre") {
+				if out, errs, code := start(t, dir, "logs", file); code != 0 || !strings.Contains(out, "running") {
 					t.Errorf("logs: %d %s %s", code, out, errs)
 				}
 				if _, errs, code := start(t, dir, "status", file); code != 2 || !strings.Contains(errs, "does not run on this machine") {
