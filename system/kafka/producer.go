@@ -125,10 +125,10 @@ func (p *producer) known(ctx context.Context, topic string) (int32, error) {
 	if ok {
 		return n, nil
 	}
-	if err := p.link.reach(ctx); err != nil {
-		return 0, err
-	}
 	err := p.overOutages(ctx, func(ctx context.Context) (err error) {
+		if err := p.link.reach(ctx); err != nil {
+			return err
+		}
 		if n, err = p.lookUp(ctx, topic); err != nil {
 			return err
 		}
@@ -152,9 +152,9 @@ func (p *producer) known(ctx context.Context, topic string) (int32, error) {
 }
 
 // overOutages repeats what fails because no broker answers, as long as a record
-// that is sent is tried: for ever, unless delivery.timeout.ms is set. Kafka was
-// reached before, and the first record to a topic is worth no less than those to
-// topics that are known.
+// that is sent is tried: for ever, unless delivery.timeout.ms is set. Once Kafka
+// was reached, be it by another client of the system, the first record to a topic is
+// worth no less than those to topics that are known.
 func (p *producer) overOutages(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -167,7 +167,7 @@ func (p *producer) overOutages(ctx context.Context, ask func(context.Context) er
 	wait := retryBackoff(0, 0)
 	for try := 1; ; try++ {
 		err := ask(ctx)
-		if outage(err) && pause(ctx, wait(try)) == nil {
+		if outage(err) && p.s.reachedBefore(p.link.side) && pause(ctx, wait(try)) == nil {
 			continue
 		}
 		if err != nil && context.Cause(ctx) == errTookTooLong { //nolint:errorlint // it is ours, unwrapped

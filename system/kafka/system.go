@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -30,7 +31,7 @@ type Options struct {
 	Logger *slog.Logger
 	// ConnectTimeout is how long the first use of a client tries to reach Kafka
 	// before it gives up; 10 s by default. What was reached once is tried for
-	// ever.
+	// ever; a producer's first use, too, once another client has reached Kafka.
 	ConnectTimeout time.Duration
 }
 
@@ -64,6 +65,18 @@ type System struct {
 type half struct {
 	boot     bootstrap
 	settings settings
+	reached  atomic.Bool // by one of its clients
+}
+
+// reachedBefore says if a client of the system has reached the addresses of a side.
+func (s *System) reachedBefore(sd side) bool {
+	servers := s.sides[sd].boot.servers
+	for _, h := range s.sides {
+		if h.reached.Load() && slices.Equal(h.boot.servers, servers) {
+			return true
+		}
+	}
+	return false
 }
 
 var _ system.System = (*System)(nil)
@@ -276,6 +289,7 @@ func (l *link) reach(ctx context.Context) error {
 		err := l.client.Ping(ctx)
 		if err == nil {
 			l.reached = true
+			l.s.sides[l.side].reached.Store(true)
 			return nil
 		}
 		// The try that the time limit cuts off says less than the one before.
