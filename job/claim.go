@@ -196,8 +196,9 @@ func (r *localRun) end(err error) error {
 		text = err.Error()
 	}
 	code := ExitCode(err)
-	for _, c := range slices.Backward(r.claims) {
-		if !r.changed {
+	for i, c := range slices.Backward(r.claims) {
+		// How it ended is asked below heddle.home, the first.
+		if i > 0 || !r.changed {
 			c.Withdraw()
 		} else if e := c.End(code, text); err == nil {
 			err = e
