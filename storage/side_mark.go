@@ -20,15 +20,17 @@ type sidePlace struct {
 	// at is a time before which no message from next on was written, in ms; the
 	// zero time if unknown.
 	at time.Time
-	// topic is the id of the stream that was read.
+	// topic is the stream's id; zero if unknown.
 	topic system.TopicID
 }
 
 // The encoding of a mark of side inputs: a version of its own (no Mark has it),
-// the number of places, and for each its system, stream, partition, next, at
-// and the topic's id.
+// the number of places, and for each its system, stream, partition, next and at;
+// in the later version the stream's id as well. Without any id the earlier one is
+// written.
 const (
-	sideMarkVersion = 3
+	sideMarkVersion    = 2
+	sideMarkWithTopics = 3
 	// maxPlaces and maxPlaceName bound what is believed of a mark.
 	maxPlaces    = 1 << 20
 	maxPlaceName = 1 << 10
@@ -41,7 +43,11 @@ func appendSideMark(dst []byte, places []sidePlace) []byte {
 	slices.SortFunc(places, func(a, b sidePlace) int {
 		return cmpPartitions(a.partition, b.partition)
 	})
-	dst = append(dst, sideMarkVersion)
+	version := byte(sideMarkVersion)
+	if slices.ContainsFunc(places, func(p sidePlace) bool { return p.topic != (system.TopicID{}) }) {
+		version = sideMarkWithTopics
+	}
+	dst = append(dst, version)
 	dst = binary.AppendUvarint(dst, uint64(len(places)))
 	for _, p := range places {
 		for _, name := range []string{p.partition.System, p.partition.Stream} {
@@ -54,7 +60,10 @@ func appendSideMark(dst []byte, places []sidePlace) []byte {
 		if !p.at.IsZero() {
 			at = p.at.UnixMilli()
 		}
-		dst = append(binary.AppendVarint(dst, at), p.topic[:]...)
+		dst = binary.AppendVarint(dst, at)
+		if version == sideMarkWithTopics {
+			dst = append(dst, p.topic[:]...)
+		}
 	}
 	return dst
 }
@@ -74,7 +83,7 @@ var errSideMark = errors.New("it is none of side inputs, or damaged")
 // parseSideMark reads what appendSideMark wrote.
 func parseSideMark(b []byte) ([]sidePlace, error) {
 	fail := func() ([]sidePlace, error) { return nil, fmt.Errorf("mark %.40x: %w", b, errSideMark) }
-	if len(b) < 2 || b[0] != sideMarkVersion {
+	if len(b) < 2 || b[0] != sideMarkVersion && b[0] != sideMarkWithTopics {
 		return fail()
 	}
 	rest, good := b[1:], true
@@ -103,13 +112,18 @@ func parseSideMark(b []byte) ([]sidePlace, error) {
 		p.partition.Partition = int32(number(math.MaxInt32))
 		p.next = int64(number(math.MaxInt64))
 		at, n := binary.Varint(rest)
-		if n <= 0 || len(rest) < n+len(p.topic) {
+		if n <= 0 {
 			return fail()
 		}
-		p.topic = system.TopicID(rest[n : n+len(p.topic)])
-		rest = rest[n+len(p.topic):]
+		rest = rest[n:]
 		if at != 0 {
 			p.at = time.UnixMilli(at).UTC()
+		}
+		if b[0] == sideMarkWithTopics {
+			if len(rest) < len(p.topic) {
+				return fail()
+			}
+			rest = rest[copy(p.topic[:], rest):]
 		}
 		out = append(out, p)
 	}
@@ -154,7 +168,8 @@ func planSide(local []sidePlace, ends map[system.Partition]system.Ends, retentio
 		case !ok || plan.dropped != "":
 		case p.topic.Other(e.Topic):
 			plan.unexpected = true
-			plan.dropped = fmt.Sprintf("%s was deleted and made anew since: it is of the topic with the id %s, and the topic's id is %s now", part.StreamID(), p.topic, e.Topic)
+			plan.dropped = fmt.Sprintf("%s was deleted and made anew since: it is of the topic with the id %s, and the topic's id is %s now",
+				part.StreamID(), p.topic, e.Topic)
 		case p.next < e.Oldest || p.next > e.Stable:
 			plan.unexpected = true
 			plan.dropped = fmt.Sprintf("it was read to offset %d of %s, partition %d, which has %d to %d (was the topic made anew, or were its messages dropped by age?)",
