@@ -49,8 +49,9 @@ type KafkaOptions struct {
 // KafkaCheckpointManager). Tasks that write at the same time share one batch
 // and one wait for the broker. It implements Transactional.
 type Kafka struct {
-	o   KafkaOptions
-	out system.Outbox // the writer's
+	o     KafkaOptions
+	out   system.Outbox // the writer's
+	waits func()        // called before open transactions are waited for; may be nil
 
 	// reading guards what was read so far: the records that count, and the
 	// offset after the last one.
@@ -180,6 +181,12 @@ func (k *Kafka) readAtStart(ctx context.Context) error {
 	if k.o.Transactional {
 		return k.read(ctx)
 	}
+	return k.readSettled(ctx)
+}
+
+// readSettled reads to the topic's end, for which it waits until the
+// transactions are over that are open now.
+func (k *Kafka) readSettled(ctx context.Context) error {
 	end, err := k.end(ctx)
 	if err != nil {
 		return err
@@ -198,8 +205,11 @@ func (k *Kafka) end(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	if ends[0].Stable < ends[0].Next {
-		k.o.Logger.Info("a transaction is open on the checkpoint topic; waiting until it is over: its writer commits, is replaced, or Kafka aborts it (about a minute after it began)",
+		k.o.Logger.Warn("a transaction is open on the checkpoint topic; waiting until it is over: its writer commits, is replaced, or Kafka aborts it (about a minute after it began)",
 			"topic", k.o.Topic, "read to", ends[0].Stable, "end", ends[0].Next)
+		if k.waits != nil {
+			k.waits()
+		}
 	}
 	return ends[0].Next, nil
 }

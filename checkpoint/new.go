@@ -15,6 +15,12 @@ import (
 type Options struct {
 	// Logger is told what is unusual; nil: silence.
 	Logger *slog.Logger
+	// Settled, if not nil, lets ReadAll wait until all transactions are over that
+	// are open on the topic: newer checkpoints may lie behind the first. It is
+	// called when there is something to wait for, once Logger was told. It is for a
+	// job that does not run, and was perhaps killed; one that runs opens others all
+	// the time.
+	Settled func()
 }
 
 // New gives the log of checkpoints that the configuration names in

@@ -21,7 +21,11 @@ func ReadAll(ctx context.Context, c config.Config, systems map[string]system.Sys
 	switch l := l.(type) {
 	case *Kafka:
 		l.o.Lenient = true
-		if err := l.read(ctx); err != nil && !errors.Is(err, system.ErrNoStream) {
+		read := l.read
+		if l.waits = o.Settled; l.waits != nil {
+			read = l.readSettled
+		}
+		if err := read(ctx); err != nil && !errors.Is(err, system.ErrNoStream) {
 			return nil, l.failed("read", err)
 		}
 		return l.all(), nil

@@ -77,24 +77,20 @@ type positions struct {
 	ends    map[system.StreamID][]system.Ends
 	// side are the streams that fill stores: no checkpoint holds them.
 	side []config.SystemStream
+	// settled, if not nil, is checkpoint.Options.Settled.
+	settled func()
 	// uncommitted are the systems whose consumers are given everything at once.
 	uncommitted map[string]bool
 }
 
-func (j *Job) positions(ctx context.Context) (*positions, error) {
-	p := &positions{ends: map[system.StreamID][]system.Ends{}, uncommitted: map[string]bool{}}
+// openPositions opens the systems; read fills the rest.
+func (j *Job) openPositions() (p *positions, err error) {
+	p = &positions{ends: map[system.StreamID][]system.Ends{}, uncommitted: map[string]bool{}}
 	for _, name := range config.Systems(j.Config) {
 		p.uncommitted[name] = !config.ReadsCommitted(j.Config, name)
 	}
-	var err error
-	if p.systems, err = j.Systems(); err != nil {
-		return nil, err
-	}
-	if err := p.read(ctx, j); err != nil {
-		_ = p.systems.Close()
-		return nil, err
-	}
-	return p, nil
+	p.systems, err = j.Systems()
+	return p, err
 }
 
 func (p *positions) read(ctx context.Context, j *Job) (err error) {
@@ -104,7 +100,7 @@ func (p *positions) read(ctx context.Context, j *Job) (err error) {
 	if p.model, _, err = coordinator.Plan(ctx, j.Config, p.systems); err != nil {
 		return err
 	}
-	if p.last, err = checkpoint.ReadAll(ctx, j.Config, p.systems, checkpoint.Options{Logger: j.log}); err != nil {
+	if p.last, err = checkpoint.ReadAll(ctx, j.Config, p.systems, checkpoint.Options{Logger: j.log, Settled: p.settled}); err != nil {
 		return err
 	}
 	for _, t := range p.tasks() {
@@ -184,11 +180,14 @@ func (p *positions) list(ctx context.Context) ([]Position, error) {
 
 // Positions gives the checkpoints of the job's tasks; it changes nothing.
 func (j *Job) Positions(ctx context.Context) ([]Position, error) {
-	p, err := j.positions(ctx)
+	p, err := j.openPositions()
 	if err != nil {
 		return nil, err
 	}
 	defer p.systems.Close()
+	if err := p.read(ctx, j); err != nil {
+		return nil, err
+	}
 	return p.list(ctx)
 }
 
@@ -213,8 +212,9 @@ func PrintPositions(w io.Writer, all []Position) error {
 }
 
 // MovePositions writes new checkpoints for a job that does not run; it gives the
-// positions after it. What the checkpoints say of changelogs stays: stores keep
-// what they hold.
+// positions after it. What the checkpoints say of changelogs and of other inputs
+// stays: stores keep what they hold. So it has to begin with the newest ones,
+// also behind a transaction that a killed container left open.
 func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
@@ -229,7 +229,7 @@ func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
 		return nil, err
 	}
 	defer release()
-	p, err := j.positions(ctx)
+	p, err := j.openPositions()
 	if err != nil {
 		return nil, err
 	}
@@ -240,6 +240,12 @@ func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
 	}
 	if elsewhere != nil {
 		defer elsewhere.Withdraw()
+	}
+	// Only now: a run that has ended meanwhile has written its last.
+	// Whoever waits wants to be told now.
+	p.settled = j.say.Release
+	if err := p.read(ctx, j); err != nil {
+		return nil, err
 	}
 	changed, err := p.moved(at, m)
 	if err != nil {

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +19,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
+
+	"heddle/checkpoint"
 )
 
 // exactlyJob is a job on a Kafka of its own.
@@ -24,6 +30,7 @@ task.inputs=kafka.in
 systems.kafka.samza.factory=kafka
 systems.kafka.samza.msg.serde=json
 systems.kafka.samza.offset.default=oldest
+systems.kafka.samza.key.serde=string
 heddle.processing.guarantee=exactly-once
 `
 
@@ -62,12 +69,12 @@ func TestExactlyOnceBadInput(t *testing.T) {
 	}{
 		{"nothing wrong", nil, nil, 0, ""},
 		{"all rights", acls(id(kmsg.ACLOperationAll)), sasl, 0, ""},
-		{"brokers without transactions", []kfake.Opt{kfake.MaxVersions(kversion.V0_10_2())}, nil, 2, "job.properties:7: heddle.processing.guarantee|system kafka|no transactions|Kafka has them since 0.11; update the brokers|at-least-once"},
+		{"brokers without transactions", []kfake.Opt{kfake.MaxVersions(kversion.V0_10_2())}, nil, 2, "job.properties:8: heddle.processing.guarantee|system kafka|no transactions|Kafka has them since 0.11; update the brokers|at-least-once"},
 		{"brokers too old for anything", []kfake.Opt{kfake.MaxVersions(kversion.V0_10_2())}, []string{"--config", "heddle.processing.guarantee=at-least-once"}, 3, "system kafka|older than Kafka 0.11|update them"},
 		{"a time-out above the brokers'", []kfake.Opt{kfake.BrokerConfigs(map[string]string{"transaction.max.timeout.ms": "50000"})}, nil, 2, "task.commit.ms: the time-out of each task's transactions would be 63000 ms|transaction.max.timeout.ms (50000)|lower them, or raise"},
 		{"a commit interval too long", nil, []string{"--config", "task.commit.ms=600000"}, 2, "--config: task.commit.ms: the time-out of each task's transactions would be 1860000 ms|transaction.max.timeout.ms (900000)|lower them, or raise"},
-		{"no right to the id", acls(), sasl, 2, `job.properties:7: heddle.processing.guarantee|"heddle-j-1-Partition 0"|allow Write and Describe on TransactionalId with the prefix heddle-|at-least-once`},
-		{"no right to write under the id", acls(id(kmsg.ACLOperationDescribe)), sasl, 2, `job.properties:7: heddle.processing.guarantee|"heddle-j-1-Partition 0"|allow Write and Describe on TransactionalId with the prefix heddle-|at-least-once`},
+		{"no right to the id", acls(), sasl, 2, `job.properties:8: heddle.processing.guarantee|"heddle-j-1-Partition 0"|allow Write and Describe on TransactionalId with the prefix heddle-|at-least-once`},
+		{"no right to write under the id", acls(id(kmsg.ACLOperationDescribe)), sasl, 2, `job.properties:8: heddle.processing.guarantee|"heddle-j-1-Partition 0"|allow Write and Describe on TransactionalId with the prefix heddle-|at-least-once`},
 		{"a right to one task's id only", acls(may(kmsg.ACLResourceTypeTransactionalId, "heddle-j-1-Partition 0", kmsg.ACLResourcePatternTypeLiteral, kmsg.ACLOperationAll)), sasl, 2,
 			`heddle.processing.guarantee|task "Partition 1"|"heddle-j-1-Partition 1"|allow Write and Describe|at-least-once`},
 		{"no commits by time", nil, []string{"--config", "task.commit.ms=-1"}, 2, "--config: task.commit.ms|exactly-once|remove the key|at-least-once"},
@@ -171,5 +178,90 @@ func TestExactlyOnceOpenTransaction(t *testing.T) {
 		if end, _ := all.Lookup("in", p); stable.Offset != end.Offset {
 			t.Errorf("partition %d ends at %d, the last stable offset is %d: the transaction is open still", p, end.Offset, stable.Offset)
 		}
+	}
+}
+
+// TestCheckpointSetBehindAnOpenTransaction: a killed container left a transaction
+// open on the topic with the checkpoints, and another has committed behind it.
+// What is set anew begins with that, and not with what lies in front of it:
+// positions of other inputs would go back.
+func TestCheckpointSetBehindAnOpenTransaction(t *testing.T) {
+	j := newOnKafka(t, kfake.SeedTopics(1, "a", "b", "pageviews"))
+	inputs := []string{"--config", "task.inputs=kafka.a,kafka.b"}
+	kafka := "systems.kafka.producer.bootstrap.servers=" + j.c.ListenAddrs()[0]
+	command := func(args ...string) []string {
+		return append(append(args, "--config-path=job.properties", "--config", kafka), inputs...)
+	}
+	run := func() {
+		t.Helper()
+		if _, errs, code := j.run(inputs...); code != 0 {
+			t.Fatalf("exit code %d\n%s", code, errs)
+		}
+	}
+	run()
+	dead, err := kgo.NewClient(kgo.SeedBrokers(j.c.ListenAddrs()...), kgo.TransactionalID("heddle-j-1-Partition 7"), kgo.TransactionTimeout(10*time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(dead.Close)
+	if err := dead.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	key := checkpoint.AppendKey(nil, checkpoint.Key{Grouper: "org.apache.samza.container.grouper.stream.GroupByPartitionFactory", TaskName: "Partition 7", Type: checkpoint.TypeV1})
+	if err := dead.ProduceSync(t.Context(), &kgo.Record{Topic: checkpoint.Topic("j", "1"), Key: key, Value: []byte("{}")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	alive, err := kgo.NewClient(kgo.SeedBrokers(j.c.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(alive.Close)
+	for i := range 5 {
+		v := fmt.Appendf(nil, `{"user":"u","latencyMs":%d}`, i)
+		if err := alive.ProduceSync(t.Context(), &kgo.Record{Topic: "a", Value: v}, &kgo.Record{Topic: "b", Value: v}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run() // commits behind the open transaction
+
+	cmd := exec.CommandContext(t.Context(), filepath.Join(binaries, "run-job"), command("checkpoint", "set", "kafka.a", "--to=oldest")...)
+	cmd.Dir = j.dir
+	cmd.Env = append(os.Environ(), "HEDDLE_CHECKOUT=", "HADOOP_CONF_DIR=", "YARN_CONF_DIR=", "XDG_CONFIG_HOME="+j.dir)
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waits := false
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		if !waits && strings.Contains(lines.Text(), "a transaction is open on the checkpoint topic; waiting") {
+			waits = true
+			if err := dead.EndTransaction(t.Context(), kgo.TryAbort); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err != nil || !waits {
+		t.Fatalf("checkpoint set: %v; it waited: %v", err, waits)
+	}
+	out, errs, code := start(t, j.dir, command("checkpoint", "show", "--json")...)
+	got := map[string]string{}
+	for line := range strings.Lines(out) {
+		var p struct {
+			Stream string
+			Offset *string
+		}
+		if err := json.Unmarshal([]byte(line), &p); err != nil || p.Offset == nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		got[p.Stream] = *p.Offset
+	}
+	if code != 0 {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	if want := map[string]string{"kafka.a": "-1", "kafka.b": "4"}; !maps.Equal(got, want) {
+		t.Errorf("the positions are %v, want %v", got, want)
 	}
 }
