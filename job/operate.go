@@ -188,7 +188,8 @@ func (c *Cluster) Kill(ctx context.Context, w Which, patience time.Duration, say
 	}
 	if r.State.Done() {
 		say.Step("%s has ended already: %s", r.ID, r.FinalStatus)
-		return c.cleanUp(ctx, r.ID)
+		c.cleanUp(ctx, r.ID, say)
+		return nil
 	}
 	return c.stop(ctx, r, "stopped by run-job kill", patience, say)
 }
@@ -201,7 +202,7 @@ func (c *Cluster) stop(ctx context.Context, r yarn.ApplicationReport, reason str
 	began := time.Now()
 	if err := c.askStop(ctx, r, reason); err != nil {
 		say.Step("the application master could not be asked to stop (%v); killing %s through the ResourceManager", err, r.ID)
-		return c.force(ctx, r.ID, reason)
+		return c.force(ctx, r.ID, reason, say)
 	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -215,7 +216,8 @@ func (c *Cluster) stop(ctx context.Context, r yarn.ApplicationReport, reason str
 		if now.State.Done() {
 			say.Done()
 			say.Step("%s stopped after %.1f s", r.ID, time.Since(began).Seconds())
-			return c.cleanUp(ctx, r.ID)
+			c.cleanUp(ctx, r.ID, say)
+			return nil
 		}
 		say.Moving("%s is stopping, %.0f s", r.ID, time.Since(began).Seconds())
 		select {
@@ -223,7 +225,7 @@ func (c *Cluster) stop(ctx context.Context, r yarn.ApplicationReport, reason str
 		case <-limit.C:
 			say.Done()
 			say.Warn("%s did not stop within %s (task.shutdown.ms and %s); killing it", r.ID, patience+killMargin, killMargin)
-			return c.force(ctx, r.ID, reason)
+			return c.force(ctx, r.ID, reason, say)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -243,21 +245,24 @@ func (c *Cluster) askStop(ctx context.Context, r yarn.ApplicationReport, reason 
 	return c.ask(bounded, r, func(o coordinator.Operator) error { return o.Stop(bounded, secret, reason) })
 }
 
-func (c *Cluster) force(ctx context.Context, id yarn.ApplicationID, reason string) error {
+func (c *Cluster) force(ctx context.Context, id yarn.ApplicationID, reason string, say *Say) error {
 	if err := c.client.Kill(ctx, id, reason); err != nil {
 		return err
 	}
-	return c.cleanUp(ctx, id)
+	c.cleanUp(ctx, id, say)
+	return nil
 }
 
-// cleanUp removes the files of an application that has ended.
-func (c *Cluster) cleanUp(ctx context.Context, id yarn.ApplicationID) error {
+// cleanUp removes the files of an application that has ended. It has ended all the
+// same where they cannot be removed, as while HDFS is away: the next submit sweeps.
+func (c *Cluster) cleanUp(ctx context.Context, id yarn.ApplicationID, say *Say) {
 	fs, err := c.stagingFS(ctx, "")
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(c.remove(ctx, fs, id.String()), fs.Close())
 	}
-	defer fs.Close()
-	return c.remove(ctx, fs, id.String())
+	if err != nil {
+		say.Warn("the files of %s are left to the next submit: %v", id, err)
+	}
 }
 
 // remove removes the files of an application: its staging folder and the user's
