@@ -162,7 +162,11 @@ func (j *Job) checkModel(ctx context.Context, r *ready, f plan.Facts) error {
 			j.say.Warn("%s", warning)
 		}
 	}
-	return nil
+	warnings, err := plan.SideTopics(j.Config, f)
+	for _, w := range warnings {
+		j.say.Warn("%s", w)
+	}
+	return err
 }
 
 // withCreations lets systems describe the streams that are to be made.

@@ -55,3 +55,33 @@ func TestAMissingSideInputIsAnErrorWithTheCommand(t *testing.T) {
 		}
 	}
 }
+
+func TestASideInputThatDropsByAgeIsWarnedOf(t *testing.T) {
+	for _, c := range []struct {
+		settings map[string]string
+		embedded bool
+		want     string // "": no warning
+	}{
+		{nil, false, "cleanup.policy is not set"},
+		{map[string]string{"cleanup.policy": "delete"}, false, "cleanup.policy is delete"},
+		{map[string]string{"cleanup.policy": "compact,delete"}, false, "cleanup.policy is compact,delete"},
+		{map[string]string{"retention.ms": "3600000"}, false, "kafka.users may drop messages by age"},
+		{map[string]string{"cleanup.policy": "compact"}, false, ""},
+		{map[string]string{"retention.ms": "-1"}, false, ""},
+		{map[string]string{"cleanup.policy": "delete", "retention.ms": "-1"}, false, ""},
+		{nil, true, ""},
+	} {
+		facts := Facts{Systems: map[string]SystemFacts{"kafka": {Embedded: c.embedded, Streams: map[string]system.StreamInfo{"users": {Name: "users", Partitions: 1, Settings: c.settings}}}}}
+		got, err := SideTopics(sideJob(), facts)
+		if err != nil || len(got) != min(1, len(c.want)) {
+			t.Errorf("%v: %v, %v", c.settings, got, err)
+			continue
+		}
+		if c.want != "" && (got[0].Key != "stores.users.side.inputs" || !strings.Contains(got[0].String(), c.want)) {
+			t.Errorf("%v: %s", c.settings, got[0])
+		}
+	}
+	if got, err := SideTopics(sideJob(), Facts{}); err != nil || len(got) > 0 {
+		t.Errorf("a topic that is to be made: %v, %v", got, err)
+	}
+}
