@@ -16,6 +16,9 @@ type entry struct {
 	seen bool
 	// bytes is what the cache reckons for the entry.
 	bytes int32
+	// hash is the key's, and place where the entry lies in cache.entries.
+	hash  uint32
+	place int32
 
 	// at is when the value was written, in ms, of stores whose entries end.
 	at int64
@@ -34,10 +37,11 @@ func (e *entry) absent() bool { return e.kept == nil && e.raw == nil }
 // first entry without one. That costs less per hit than a list in the order of
 // use and keeps what is used often.
 type cache struct {
-	limit          int   // Unlimited: no bound
-	maxBytes       int64 // 0: no bound
-	bytes          int64 // of all entries, about
-	entries        map[string]*entry
+	limit          int      // Unlimited: no bound
+	maxBytes       int64    // 0: no bound
+	bytes          int64    // of all entries, about
+	entries        []*entry // in no order; all but spare are there
+	index          index    // of entries
 	oldest, newest *entry
 	hand           *entry
 
@@ -50,18 +54,35 @@ type cache struct {
 }
 
 func newCache(limit int) *cache {
-	return &cache{limit: limit, entries: map[string]*entry{}}
+	return &cache{limit: limit}
 }
 
-func (c *cache) len() int { return len(c.entries) }
+func (c *cache) len() int { return c.index.used }
+
+// get gives the entry of a key; nil if there is none. hash is the key's.
+func (c *cache) get(key string) (e *entry, hash uint32) {
+	hash = hashOf(key)
+	if c.index.used == 0 {
+		return nil, hash
+	}
+	for i := c.index.first(hash); ; i = c.index.next(i) {
+		at, end := c.index.look(i, hash)
+		if end {
+			return nil, hash
+		}
+		if at >= 0 && c.entries[at].key == key {
+			return c.entries[at], hash
+		}
+	}
+}
 
 // full tells if one has to go before another is added.
 func (c *cache) full() bool {
-	return c.limit != Unlimited && len(c.entries) >= c.limit || c.over()
+	return c.limit != Unlimited && c.len() >= c.limit || c.over()
 }
 
 // over tells if the entries take more memory than they may.
-func (c *cache) over() bool { return c.maxBytes > 0 && c.bytes > c.maxBytes && len(c.entries) > 1 }
+func (c *cache) over() bool { return c.maxBytes > 0 && c.bytes > c.maxBytes && c.len() > 1 }
 
 // entryOverhead is about what an entry takes besides its key and its value: the
 // entry, its place in the map, and the headers of what is allocated for it.
@@ -85,22 +106,23 @@ func (c *cache) weigh(e *entry) {
 	e.bytes = int32(n)
 }
 
-// add puts in an entry for a key that is not there.
-func (c *cache) add(key string) *entry {
+// add puts in an entry for a key that is not there; hash is get's.
+func (c *cache) add(key string, hash uint32) *entry {
 	e := c.spare
 	if e != nil {
 		c.spare = nil
 	} else {
-		e = &entry{}
+		e = &entry{place: int32(len(c.entries))}
+		c.entries = append(c.entries, e)
 	}
-	e.key, e.older = key, c.newest
+	e.key, e.hash, e.older = key, hash, c.newest
 	if c.newest != nil {
 		c.newest.newer = e
 	} else {
 		c.oldest = e
 	}
 	c.newest = e
-	c.entries[key] = e
+	c.index.add(hash, int(e.place))
 	return e
 }
 
@@ -136,10 +158,27 @@ func (c *cache) remove(e *entry) {
 	} else {
 		c.newest = e.older
 	}
-	delete(c.entries, e.key)
+	c.index.remove(e.hash, int(e.place))
 	c.bytes -= int64(e.bytes)
-	*e = entry{}
-	c.spare = e
+	*e = entry{place: e.place}
+	if c.spare == nil {
+		c.spare = e
+		return
+	}
+	// The last one takes its place.
+	n := len(c.entries) - 1
+	last := c.entries[n]
+	c.entries[n] = nil
+	c.entries = c.entries[:n]
+	if last == e {
+		return
+	}
+	if last != c.spare {
+		c.index.remove(last.hash, n)
+		c.index.add(last.hash, int(e.place))
+	}
+	last.place = e.place
+	c.entries[e.place] = last
 }
 
 // touch notes that e was changed.

@@ -11,14 +11,15 @@ import (
 func TestCacheKeepsWhatIsUsed(t *testing.T) {
 	c := newCache(10)
 	get := func(key string) bool {
-		if e := c.entries[key]; e != nil {
+		e, hash := c.get(key)
+		if e != nil {
 			e.seen = true
 			return true
 		}
 		for c.full() {
 			c.remove(c.victim())
 		}
-		c.add(key)
+		c.add(key, hash)
 		return false
 	}
 	misses := 0
@@ -80,7 +81,7 @@ func TestCacheBytes(t *testing.T) {
 	}
 	put("small", "z")
 	var sum int64
-	for _, e := range s.cache.entries {
+	for e := s.cache.oldest; e != nil; e = e.newer {
 		sum += int64(e.bytes)
 	}
 	if sum != s.cache.bytes {

@@ -9,7 +9,8 @@ import (
 // find gives the cache's entry of a key, and fills it from the engine if need
 // be. It is used only where there is a cache.
 func (s *store) find(key string) (*entry, error) {
-	if e := s.lookup(key); e != nil {
+	e, hash := s.lookup(key)
+	if e != nil {
 		s.count.hits++
 		if s.expiry != nil && !e.absent() && s.expiry.gone(e.at) {
 			// If it was not written down yet, that will be as a deletion.
@@ -22,8 +23,7 @@ func (s *store) find(key string) (*entry, error) {
 		return nil, s.broken("get", err)
 	}
 	s.count.engineGets++
-	e, err := s.enter(key)
-	if err != nil {
+	if e, err = s.enter(key, hash); err != nil {
 		return nil, err
 	}
 	if ok {
@@ -40,27 +40,27 @@ func (s *store) find(key string) (*entry, error) {
 	return e, nil
 }
 
-func (s *store) lookup(key string) *entry {
+// lookup gives the cache's entry of a key; without one, the hash to enter it with.
+func (s *store) lookup(key string) (e *entry, hash uint32) {
 	if s.last != nil && s.last.key == key {
-		return s.last
+		return s.last, 0
 	}
-	e := s.cache.entries[key]
-	if e != nil {
+	if e, hash = s.cache.get(key); e != nil {
 		e.seen = true
 		s.last = e
 	}
-	return e
+	return e, hash
 }
 
 // enter adds an entry for a key that the cache does not have; another one goes
 // for it when the cache is full.
-func (s *store) enter(key string) (*entry, error) {
+func (s *store) enter(key string, hash uint32) (*entry, error) {
 	for s.cache.full() {
 		if err := s.evict(s.cache.victim()); err != nil {
 			return nil, err
 		}
 	}
-	e := s.cache.add(string([]byte(key)))
+	e := s.cache.add(string([]byte(key)), hash)
 	s.last = e
 	return e, nil
 }
@@ -111,10 +111,11 @@ func (s *store) set(key string, kept any, raw []byte) error {
 // slot gives the entry to write a key's new value to; the old value is not
 // fetched.
 func (s *store) slot(key string) (*entry, error) {
-	if e := s.lookup(key); e != nil {
+	e, hash := s.lookup(key)
+	if e != nil {
 		return e, nil
 	}
-	return s.enter(key)
+	return s.enter(key, hash)
 }
 
 func (s *store) changed(e *entry) error {

@@ -15,7 +15,7 @@ type pending struct {
 	// writes has one write for each key, in the order of their first write, and
 	// index its place.
 	writes []engine.Write
-	index  map[string]int
+	index  index
 	// ordered is the same in order. It is made when a range is first asked for
 	// after a commit: a store that is only asked for keys does not pay for it.
 	ordered *btree.Map[string, []byte]
@@ -48,12 +48,12 @@ const (
 )
 
 func newPending(e engine.Engine) *pending {
-	return &pending{Engine: e, index: map[string]int{}}
+	return &pending{Engine: e}
 }
 
 // Get is engine.Engine's.
 func (p *pending) Get(dst []byte, key string) ([]byte, bool, error) {
-	if i, ok := p.index[key]; ok {
+	if i, _ := p.find(key); i >= 0 {
 		v := p.writes[i].Value
 		if v == nil {
 			return dst, false, nil
@@ -61,6 +61,23 @@ func (p *pending) Get(dst []byte, key string) ([]byte, bool, error) {
 		return append(dst, v...), true, nil
 	}
 	return p.Engine.Get(dst, key)
+}
+
+// find gives the place of a key's write; -1 if there is none. hash is the key's.
+func (p *pending) find(key string) (i int, hash uint32) {
+	if p.index.used == 0 {
+		return -1, hashOf(key)
+	}
+	hash = hashOf(key)
+	for slot := p.index.first(hash); ; slot = p.index.next(slot) {
+		at, end := p.index.look(slot, hash)
+		if end {
+			return -1, hash
+		}
+		if at >= 0 && p.writes[at].Key == key {
+			return at, hash
+		}
+	}
 }
 
 // Apply is engine.Engine's, but that it keeps values, too. With a mark all
@@ -86,12 +103,13 @@ func (p *pending) put(w engine.Write) {
 	if p.ordered != nil {
 		p.ordered.Set(w.Key, w.Value)
 	}
-	if i, ok := p.index[w.Key]; ok {
+	i, hash := p.find(w.Key)
+	if i >= 0 {
 		p.bytes += int64(len(w.Value) - len(p.writes[i].Value))
 		p.writes[i].Value = w.Value
 		return
 	}
-	p.index[w.Key] = len(p.writes)
+	p.index.add(hash, len(p.writes))
 	p.writes = append(p.writes, w)
 	p.bytes += int64(len(w.Key)+len(w.Value)) + pendingOverhead
 }
@@ -120,11 +138,11 @@ func (p *pending) spill() error {
 
 func (p *pending) clear() {
 	if len(p.writes) > keepIndex {
-		p.writes, p.index = nil, map[string]int{}
+		p.writes, p.index = nil, index{}
 	} else {
 		clear(p.writes)
 		p.writes = p.writes[:0]
-		clear(p.index)
+		p.index.clear()
 	}
 	p.ordered = nil
 	p.bytes = 0
