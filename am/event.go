@@ -150,6 +150,9 @@ type Finish struct {
 	Status      Outcome
 	Diagnostics string
 	Unregister  bool
+	// AtStop are the containers that failed when they were told to stop, with the
+	// cause: what they had not committed is repeated.
+	AtStop []string
 }
 
 // Note is a line for the log and the page, with what a person should know.

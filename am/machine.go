@@ -83,6 +83,7 @@ type Processor struct {
 	usage     bool
 	reported  string
 	refusals  int
+	atStop    string // why it did not end in order when it was told to stop
 }
 
 // Machine is the application master's state. It is not safe for concurrent use;
@@ -355,6 +356,7 @@ func (m *Machine) over(now time.Time, p *Processor, x Exit) []Action {
 		m.enter(p, Done)
 		if x.Status > 0 && x.Status < 128 && p.reported != "" {
 			p.LastError = p.reported
+			p.atStop = p.reported
 		}
 		return nil
 	}
@@ -526,16 +528,26 @@ func (m *Machine) finishIfOver() []Action {
 	}
 	switch {
 	case m.failure != "":
-		return m.finish(Finish{Failed, m.failure, true}, false)
+		return m.finish(Finish{Status: Failed, Diagnostics: m.failure, Unregister: true}, false)
 	case len(gone) > 0:
-		return m.finish(Finish{Failed, strings.Join(gone, "; "), true}, false)
-	case m.stopping && m.stop.Killed:
-		return m.finish(Finish{Killed, m.stop.Reason, true}, false)
-	case m.stopping:
-		return m.finish(Finish{Succeeded, m.stop.Reason, true}, false)
-	default:
-		return m.finish(Finish{Succeeded, "", true}, false)
+		return m.finish(Finish{Status: Failed, Diagnostics: strings.Join(gone, "; "), Unregister: true}, false)
+	case !m.stopping:
+		return m.finish(Finish{Status: Succeeded, Unregister: true}, false)
 	}
+	f := Finish{Status: Succeeded, Diagnostics: m.stop.Reason, Unregister: true}
+	if m.stop.Killed {
+		f.Status = Killed
+	}
+	// It was to end, and has: that is no failed application. But it was not in order.
+	for _, id := range m.order {
+		if p := m.procs[id]; p.atStop != "" {
+			f.AtStop = append(f.AtStop, fmt.Sprintf("container %s: %s", id, p.atStop))
+		}
+	}
+	if len(f.AtStop) > 0 {
+		f.Diagnostics += "; not in order: " + strings.Join(f.AtStop, "; ")
+	}
+	return m.finish(f, false)
 }
 
 func (m *Machine) finish(f Finish, kill bool) []Action {

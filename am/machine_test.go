@@ -139,6 +139,13 @@ launch 0 in c1 #1
 stop 0
 withdraw 1
 finish KILLED unregister=true run-job kill`},
+		{"what fails at its stop is told", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.step(StopRequested{Reason: "run-job kill", Killed: true})
+			s.step(Reported{Processor: "0", ContainerID: a, Error: "the last window was not sent"})
+			s.exit(a, 1)
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nfinish KILLED unregister=true run-job kill; not in order: container 0: the last window was not sent"},
 		{"what does not stop in time is killed", nil, 1, func(s *script) {
 			s.step(Started{})
 			s.run("0", "h1")

@@ -103,6 +103,8 @@ func (j *Job) runProcesses(ctx context.Context, o RunOptions, run *localRun) err
 		return err
 	case end.Status == am.Failed:
 		return fmt.Errorf("the job failed: %s", end.Diagnostics)
+	case len(end.AtStop) > 0:
+		return fmt.Errorf("the job was told to stop, and failed then: %s", strings.Join(end.AtStop, "; "))
 	}
 	return nil
 }

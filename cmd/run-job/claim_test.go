@@ -265,6 +265,57 @@ func killAllIn(t *testing.T, dir string) {
 	})
 }
 
+// kafkaOfOthers is a Kafka that is no folder's own.
+func kafkaOfOthers(t *testing.T) *kfake.Cluster {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ClusterID(rand.Text()), kfake.DefaultNumPartitions(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return cluster
+}
+
+// folderOfOneClickOn is folderOfOneClick for a job on that Kafka.
+func folderOfOneClickOn(t *testing.T, factory string, cluster *kfake.Cluster) string {
+	t.Helper()
+	dir := folderOfOneClick(t, factory)
+	f, err := os.OpenFile(filepath.Join(dir, "job.properties"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString("systems.kafka.producer.bootstrap.servers=" + cluster.ListenAddrs()[0] + "\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// A container that cannot send its last window has not stopped in order, and kill
+// does not say so.
+func TestKillTellsOfWhatItsContainersSay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	for _, factory := range []string{"thread", "process"} {
+		t.Run(factory, func(t *testing.T) {
+			cluster := kafkaOfOthers(t)
+			dir := folderOfOneClickOn(t, factory, cluster)
+			f := runInForeground(t, dir, jobFile, "--config", "task.shutdown.ms=1000")
+			processed(t, dir, 1)
+			cluster.Close()
+			_, errs, code := start(t, dir, "kill", jobFile, "--config", "task.shutdown.ms=20000")
+			if code != 1 || !strings.HasPrefix(errs, "run-job: the job j_1") || !strings.Contains(errs, "told to stop, and failed") {
+				t.Errorf("kill: %d %s\n%s", code, errs, f.out.String())
+			}
+			if err := <-f.ended; err == nil || !strings.Contains(f.out.String(), "task.shutdown.ms") {
+				t.Errorf("its end: %v\n%s", err, f.out.String())
+			}
+		})
+	}
+}
+
 // A job on a Kafka that several folders use runs once, too: its place is there, not
 // in the folder that it was started from.
 func TestOneRunOnAKafka(t *testing.T) {
@@ -274,23 +325,8 @@ func TestOneRunOnAKafka(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	for _, factory := range []string{"thread", "process"} {
 		t.Run(factory, func(t *testing.T) {
-			cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ClusterID(rand.Text()), kfake.DefaultNumPartitions(1))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(cluster.Close)
-			var dirs [2]string
-			for i := range dirs {
-				dirs[i] = folderOfOneClick(t, factory)
-				f, err := os.OpenFile(filepath.Join(dirs[i], "job.properties"), os.O_APPEND|os.O_WRONLY, 0)
-				if err == nil {
-					_, err = f.WriteString("systems.kafka.producer.bootstrap.servers=" + cluster.ListenAddrs()[0] + "\n")
-				}
-				if err := errors.Join(err, f.Close()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			here, there := dirs[0], dirs[1]
+			cluster := kafkaOfOthers(t)
+			here, there := folderOfOneClickOn(t, factory, cluster), folderOfOneClickOn(t, factory, cluster)
 			first := runInForeground(t, here, jobFile)
 			pid := processed(t, here, 1)
 			for _, how := range [][]string{{jobFile}, {"--detach", jobFile}, {"checkpoint", "set", "kafka.in", "--to=oldest", jobFile}} {
