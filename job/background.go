@@ -22,10 +22,10 @@ import (
 func (j *Job) runInBackground(ctx context.Context, o RunOptions) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	switch h, held, err := launch.HolderOf(j.home(), j.Name()); {
+	switch h, lives, err := living(ctx, j.below().holder); {
 	case err != nil:
 		return err
-	case held && h.Alive() && !(o.Replace && h.Doing == ""):
+	case lives && !(o.Replace && h.Doing == ""):
 		return j.claimed(ctx, h, "")
 	}
 	before, err := launch.AddressOf(j.home(), j.Name())

@@ -100,11 +100,11 @@ func (j *Job) claimIn(ctx context.Context, at claimPlace, doing string) (*launch
 			j.say.Done()
 			return c, err
 		}
-		h, held, err := at.holder()
+		h, lives, err := living(ctx, at.holder)
 		if err != nil {
 			return nil, err
 		}
-		if held && h.Alive() {
+		if lives {
 			j.say.Done()
 			return nil, j.claimed(ctx, h, doing)
 		}
@@ -116,6 +116,31 @@ func (j *Job) claimIn(ctx context.Context, at claimPlace, doing string) (*launch
 			return nil, refusedError{fmt.Errorf("the job %s: process %d is gone, but what it started has not ended within %s; end it and try again (it holds %s)", j.Name(), h.PID, patience, at.file)}
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		}
+	}
+}
+
+// dying is how long a process may take to go that was killed.
+const dying = 500 * time.Millisecond
+
+// living says who holds a claim, and if that lives: not only for a moment, for a
+// start right after a kill -9 is to wait for what is left, and not to be refused.
+func living(ctx context.Context, holder func() (launch.Holder, bool, error)) (launch.Holder, bool, error) {
+	limit := time.NewTimer(dying)
+	defer limit.Stop()
+	tick := time.NewTicker(claimEvery)
+	defer tick.Stop()
+	for {
+		h, held, err := holder()
+		if err != nil || !held || !h.Alive() {
+			return h, false, err
+		}
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			return h, true, nil
+		case <-ctx.Done():
+			return h, false, ctx.Err()
 		}
 	}
 }

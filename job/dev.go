@@ -158,9 +158,9 @@ func (d *Dev) claim(ctx context.Context, j *Job) (*launch.Claim, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, held, err := launch.HolderOf(j.home(), j.Name())
+	h, lives, err := living(ctx, j.below().holder)
 	switch {
-	case err != nil || !held || !h.Alive():
+	case err != nil || !lives:
 	case h.Doing != "":
 		err = j.claimed(ctx, h, "")
 	default:
