@@ -152,7 +152,7 @@ func (j *Job) claimed(ctx context.Context, h launch.Holder, doing string) error 
 	}
 	r := j.running(ctx, h)
 	if doing != "" {
-		return runsHere{refusedError{fmt.Errorf("%s: the job %s runs%s as %s, and would write its own checkpoints over these; stop it first with run-job kill and %s", doing, j.Name(), r.from, r.what, r.how)}, r.there}
+		return runsHere{refusedError{fmt.Errorf("%s: the job %s runs%s as %s, and %s; stop it first with run-job kill and %s", doing, j.Name(), r.from, r.what, harm(doing), r.how)}, r.there}
 	}
 	return runsHere{refusedError{fmt.Errorf("the job %s runs already%s as %s; stop it with run-job kill and %s, or start this one with --replace", j.Name(), r.from, r.what, r.how)}, r.there}
 }

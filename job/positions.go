@@ -224,7 +224,7 @@ func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
 		return nil, Usage("%v; name an input of the job as system.stream", err)
 	}
 	at = config.Physical(j.Config, at.System, at.Stream)
-	release, err := j.notRunning(ctx)
+	release, err := j.notRunning(ctx, doingSet)
 	if err != nil {
 		return nil, err
 	}
@@ -271,11 +271,18 @@ func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
 // doingSet is what has the claim while checkpoints are set.
 const doingSet = "checkpoint set"
 
-// notRunning refuses to change the checkpoints under a job that runs, here or on
-// YARN: its next commit would undo the change. Until release is called, it cannot
-// be started here.
-func (j *Job) notRunning(ctx context.Context) (release func(), err error) {
-	const doing = doingSet
+// harm is what a running job would do to what such a command changes.
+func harm(doing string) string {
+	if doing == doingRemove {
+		return "would write new ones"
+	}
+	return "would write its own checkpoints over these"
+}
+
+// notRunning refuses to change the checkpoints, or the snapshots, under a job that
+// runs, here or on YARN: it would undo the change. Until release is called, it
+// cannot be started here.
+func (j *Job) notRunning(ctx context.Context, doing string) (release func(), err error) {
 	if j.onThisMachine() && len(hadoopconf.DirsFromEnvironment(os.LookupEnv)) == 0 {
 		return j.claimFor(ctx, doing)
 	}
@@ -314,7 +321,7 @@ func (j *Job) notOnYARN(ctx context.Context, doing string) error {
 	defer c.Close()
 	running, err := c.named(ctx, j.Name(), live...)
 	if err == nil && len(running) > 0 {
-		err = refusedError{fmt.Errorf("%s: the job %s runs as %s, and would write its own checkpoints over these; stop it first with run-job kill %s", doing, j.Name(), running[0].ID, running[0].ID)}
+		err = refusedError{fmt.Errorf("%s: the job %s runs as %s, and %s; stop it first with run-job kill %s", doing, j.Name(), running[0].ID, harm(doing), running[0].ID)}
 	}
 	return err
 }

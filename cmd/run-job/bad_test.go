@@ -138,6 +138,8 @@ func TestBadInput(t *testing.T) {
 		{"unknown operation", "", with("--operation=nix"), 2, "--operation=nix|run, kill or status"},
 		{"nothing given", "", nil, 2, "--config-path=FILE"},
 		{"no application id", "", []string{"status", "nix"}, 2, "HADOOP_CONF_DIR"},
+		{"snapshots: none are kept", "", append([]string{"state", "snapshots", "list"}, run...), 2, "heddle.snapshot.uri is not set|--config heddle.snapshot.uri=URI"},
+		{"snapshots: none to remove", "", append([]string{"state", "snapshots", "remove", "--store=s"}, snapshots("file:///tmp/heddle-nothing")...), 2, "the job has no snapshots in file:///tmp/heddle-nothing"},
 		{"snapshots: no URI", "", snapshots("s3://x/y"), 2, "--config: heddle.snapshot.uri|hdfs://host:port/path"},
 		{"snapshots: HDFS is away", "", snapshots("hdfs://localhost:1/x"), 3, "localhost:1|heddle.snapshot.uri"},
 		{"snapshots: a file", "", snapshots("file:///dev/null"), 2, "--config: heddle.snapshot.uri|/dev/null is a file"},

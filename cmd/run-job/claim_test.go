@@ -108,6 +108,9 @@ func TestOneRunOnAMachine(t *testing.T) {
 			if _, errs, code := start(t, dir, "checkpoint", "set", "kafka.in", "--to=oldest", jobFile); code != 3 || !strings.Contains(errs, "runs as process "+strconv.Itoa(pid)) || !strings.Contains(errs, "run-job kill") {
 				t.Errorf("checkpoint set beside it: %d %s", code, errs)
 			}
+			if _, errs, code := start(t, dir, "state", "snapshots", "remove", "--config", "heddle.snapshot.uri=file://"+dir+"/s", jobFile); code != 3 || !strings.Contains(errs, "runs as process "+strconv.Itoa(pid)+" ") || !strings.Contains(errs, "would write new ones; stop it first") {
+				t.Errorf("state snapshots remove beside it: %d %s", code, errs)
+			}
 			if got := processed(t, dir, 1); got != pid {
 				t.Errorf("status names process %d now, not %d", got, pid)
 			}

@@ -126,7 +126,7 @@ func newState() *cobra.Command {
   bin/run-job.sh state restore counts --all --dir=/tmp/counts --config-path=job.properties
   bin/run-job.sh state range counts --dir=/tmp/counts --limit=10`,
 	}
-	c.AddCommand(newStateList(), newStateGet(), newStateRange(), newStateCount(), newStateDump(), newStateRestore())
+	c.AddCommand(newStateList(), newStateGet(), newStateRange(), newStateCount(), newStateDump(), newStateRestore(), newStateSnapshots())
 	return c
 }
 
