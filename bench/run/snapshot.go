@@ -62,7 +62,7 @@ func (b *bench) snapshotOnce(ctx context.Context, w workload, log string, partit
 	if p.changelog, err = b.restored(ctx, whole, w); err != nil {
 		return p, fmt.Errorf("heddle, from the changelog: %w", err)
 	}
-	if err := b.takeSnapshots(ctx, o, snapshots, partitions); err != nil {
+	if err := b.takeSnapshots(ctx, o, in, snapshots, partitions); err != nil {
 		return p, fmt.Errorf("heddle, taking snapshots: %w", err)
 	}
 	if err := os.RemoveAll(home); err != nil {
@@ -103,8 +103,14 @@ func (b *bench) restored(ctx context.Context, o order, w workload) (result, erro
 }
 
 // takeSnapshots runs the job on its local state until each of its stores has a
-// complete snapshot.
-func (b *bench) takeSnapshots(ctx context.Context, o order, folder string, stores int) (err error) {
+// complete snapshot. Some entries are replaced meanwhile: a task that has nothing to
+// do commits, and offers its store, but once a minute.
+func (b *bench) takeSnapshots(ctx context.Context, o order, in, folder string, stores int) (err error) {
+	live, err := b.live(ctx, o.workload, in)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, live.end()) }()
 	o.config = append(o.config, "heddle.snapshot.uri=file://"+folder, "heddle.snapshot.interval.ms=1000")
 	cmd, ended, err := b.background(ctx, o, filepath.Join(b.s.programs, "run-job"), b.job(o)...)
 	if err != nil {
