@@ -294,6 +294,10 @@ func (v *validator) stores() {
 			}
 		}
 	}
+	if dir := JobStoreBaseDir.Of(v.c); v.yarn && dir != "" && !strings.HasPrefix(dir, "/") {
+		v.fail(errorAt(v.c, JobStoreBaseDir.Name(), "set it to a folder that is there on every node",
+			"%s would lie in the container's work folder, which YARN removes with the container; expected a path from /", quote(dir)))
+	}
 	names := StoreNames(v.c)
 	reported := map[string]bool{}
 	for _, key := range v.c.Keys() {

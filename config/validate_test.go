@@ -101,6 +101,10 @@ func TestValidate(t *testing.T) {
 		{"two stores, one changelog", "stores.a.factory=memory\nstores.a.changelog=log\nstores.b.factory=memory\nstores.b.changelog=kafka.log", []string{
 			`stores.b.changelog: the stores "a" and "b" have the same changelog, kafka.log; give each store a changelog of its own`,
 		}, nil},
+		{"a base for state that no node has", "job.factory.class=yarn\nsystems.kafka.producer.bootstrap.servers=h:1\njob.logged.store.base.dir=state/here", []string{
+			`job.logged.store.base.dir: "state/here" would lie in the container's work folder, which YARN removes with the container; expected a path from /; set it to a folder that is there on every node`,
+		}, nil},
+		{"the same on this machine", "job.logged.store.base.dir=state/here", nil, nil},
 		{"names of changelogs", "stores.a.factory=memory\nstores.a.changelog=a b\nstores.b.factory=memory\nstores.b.changelog=kafka...\nstores.c.factory=memory\nstores.c.changelog=kafka.__consumer_offsets\n" +
 			"stores.d.factory=memory\nstores.d.changelog=kafka.__samza_checkpoint_ver_1_for_x_1\nstores.e.factory=memory\nstores.e.changelog=" + strings.Repeat("x", 250), []string{
 			`stores.a.changelog: "a b" holds ' '; a topic's name has letters, digits, '.', '_' and '-'`,
