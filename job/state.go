@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -225,10 +226,18 @@ func (c StateCount) Print(w io.Writer) error {
 	return t.Flush()
 }
 
-// PrintStores writes a table of stores.
+// PrintStores writes a table of stores. What a store on disk does not know, how
+// many entries it has, is no column if no store knows it.
 func PrintStores(w io.Writer, all []coordinator.StoreStatus) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "STORE\tENGINE\tKEYS\tVALUES\tFROM\tTASKS\tENTRIES\tSIZE\tBEHIND\tSNAPSHOT\tRESTORED")
+	counted := slices.ContainsFunc(all, func(s coordinator.StoreStatus) bool { return s.Entries >= 0 })
+	row := func(cells ...string) {
+		if !counted {
+			cells = slices.Delete(cells, 6, 7)
+		}
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
+	}
+	row("STORE", "ENGINE", "KEYS", "VALUES", "FROM", "TASKS", "ENTRIES", "SIZE", "BEHIND", "SNAPSHOT", "RESTORED")
 	dash := func(s string) string {
 		if s == "" {
 			return "-"
@@ -236,7 +245,7 @@ func PrintStores(w io.Writer, all []coordinator.StoreStatus) error {
 		return s
 	}
 	for _, s := range all {
-		entries, size := "?", "?"
+		entries, size := "-", "?"
 		if s.Entries >= 0 {
 			entries = strconv.FormatInt(s.Entries, 10)
 		}
@@ -262,7 +271,7 @@ func PrintStores(w io.Writer, all []coordinator.StoreStatus) error {
 				behind = strconv.FormatInt(s.Behind, 10)
 			}
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Engine, dash(s.KeySerde), dash(s.MsgSerde), dash(from), len(s.Tasks), entries, size, behind, snapshot, restored)
+		row(s.Name, s.Engine, dash(s.KeySerde), dash(s.MsgSerde), dash(from), strconv.Itoa(len(s.Tasks)), entries, size, behind, snapshot, restored)
 	}
 	return t.Flush()
 }

@@ -135,6 +135,7 @@ func newStateList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the stores of a running job: their serdes, sizes, and how far they are restored",
+		Long:  "List the stores of a running job: their serdes, sizes, and how far they are restored. How many\nentries a store on disk has is not known; run-job state count counts them.",
 		Example: `  bin/run-job.sh state list --config-path=job.properties
   bin/run-job.sh state list --application=application_1700000000000_0001 --json`,
 		Args: exactly(0, "no argument"),
