@@ -2,8 +2,6 @@ package am
 
 import (
 	"fmt"
-	"regexp"
-	"strings"
 	"time"
 )
 
@@ -441,30 +439,6 @@ func (m *Machine) reported(now time.Time, e Reported) []Action {
 	return do
 }
 
-// beginStop starts the graceful end. A failure makes it end FAILED. A second
-// request changes nothing but that a failure stays one.
-func (m *Machine) beginStop(now time.Time, s StopRequested, failure string) []Action {
-	if m.failure == "" {
-		m.failure = failure
-	}
-	if m.stopping {
-		return nil
-	}
-	m.stopping, m.stop, m.stopAt = true, s, now
-	do := []Action{Note{0, "stopping: " + s.Reason}}
-	for _, id := range m.order {
-		p := m.procs[id]
-		switch p.Phase {
-		case Waiting:
-			do = append(do, m.withdraw(p)...)
-			m.enter(p, Done)
-		case Running:
-			do = append(do, AskStop{p.ID, p.In.ID})
-		}
-	}
-	return do
-}
-
 func (m *Machine) tick(now time.Time) []Action {
 	var do []Action
 	if m.stopping {
@@ -513,112 +487,4 @@ func (m *Machine) tick(now time.Time) []Action {
 		}
 	}
 	return do
-}
-
-// finishIfOver ends the application once no processor runs or is waited for.
-func (m *Machine) finishIfOver() []Action {
-	if m.live > 0 || len(m.order) == 0 && !m.stopping {
-		return nil
-	}
-	var gone []string
-	for _, id := range m.order {
-		if p := m.procs[id]; p.Phase == GivenUp {
-			gone = append(gone, fmt.Sprintf("container %s: %s", id, p.LastError))
-		}
-	}
-	switch {
-	case m.failure != "":
-		return m.finish(Finish{Status: Failed, Diagnostics: m.failure, Unregister: true}, false)
-	case len(gone) > 0:
-		return m.finish(Finish{Status: Failed, Diagnostics: strings.Join(gone, "; "), Unregister: true}, false)
-	case !m.stopping:
-		return m.finish(Finish{Status: Succeeded, Unregister: true}, false)
-	}
-	f := Finish{Status: Succeeded, Diagnostics: m.stop.Reason, Unregister: true}
-	if m.stop.Killed {
-		f.Status = Killed
-	}
-	// It was to end, and has: that is no failed application. But it was not in order.
-	for _, id := range m.order {
-		if p := m.procs[id]; p.atStop != "" {
-			f.AtStop = append(f.AtStop, fmt.Sprintf("container %s: %s", id, p.atStop))
-		}
-	}
-	if len(f.AtStop) > 0 {
-		f.Diagnostics += "; not in order: " + strings.Join(f.AtStop, "; ")
-	}
-	return m.finish(f, false)
-}
-
-func (m *Machine) finish(f Finish, kill bool) []Action {
-	m.finished = true
-	var do []Action
-	if kill {
-		for _, id := range m.order {
-			if p := m.procs[id]; p.Phase.held() {
-				do = append(do, Kill{p.In.ID, p.In.Node})
-			}
-		}
-	}
-	return append(do, f)
-}
-
-// late answers events after the end: containers that still come are given back.
-func (m *Machine) late(e Event) []Action {
-	a, ok := e.(Allocated)
-	if !ok {
-		return nil
-	}
-	var do []Action
-	for _, c := range a.Containers {
-		do = append(do, Release{c.ID})
-	}
-	return do
-}
-
-// exitText says what an exit status means, with the first words of YARN's
-// diagnostics.
-func exitText(x Exit) string {
-	var what string
-	switch {
-	case x.Status == ExitAborted:
-		what = "its node was lost or released it"
-	case x.Status == ExitDisksFailed:
-		what = "the disks of its node failed"
-	case x.Status == ExitPreempted:
-		what = "preempted by the scheduler"
-	case x.Status == -103 || x.Status == -104:
-		what = "killed by YARN for using more memory than cluster-manager.container.memory.mb grants"
-	case x.Status == -1000:
-		what = "its package or files could not be brought to the node"
-	case x.Status == 137:
-		what = "killed by signal 9 (exit code 137)"
-	case x.Status > 128 && x.Status < 160:
-		what = fmt.Sprintf("ended by signal %d (exit code %d)", x.Status-128, x.Status)
-	default:
-		what = fmt.Sprintf("exit code %d", x.Status)
-	}
-	if d := firstLine(x.Diagnostics); d != "" {
-		what += ": " + d
-	}
-	return what
-}
-
-// stamp is what YARN puts before its diagnostics: "[2026-11-24 00:21:42.666]".
-var stamp = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\]\s*`)
-
-// firstLine is the first line of YARN's diagnostics that says more than the exit
-// status does.
-func firstLine(s string) string {
-	for l := range strings.Lines(s) {
-		l = stamp.ReplaceAllString(strings.TrimSpace(l), "")
-		switch {
-		case l == "", strings.HasPrefix(l, "Container killed on request"), strings.HasPrefix(l, "Container exited with a non-zero exit code"):
-			continue
-		case len(l) > 300:
-			return strings.ToValidUTF8(l[:300], "") + "..."
-		}
-		return l
-	}
-	return ""
 }

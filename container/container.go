@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -398,117 +397,6 @@ func (c *Container) work() error {
 	return c.cause()
 }
 
-// await waits for the tasks: without limit while they run, for
-// task.shutdown.ms once they were told to end.
-func (c *Container) await(running *sync.WaitGroup) {
-	done := make(chan struct{})
-	go func() {
-		running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return
-	case <-c.begun.Done():
-	}
-	limit := time.NewTimer(c.settings.shutdown)
-	defer limit.Stop()
-	select {
-	case <-done:
-		return
-	case <-c.hard.Done():
-	case <-limit.C:
-		c.fail(fmt.Errorf("container %s: not stopped after %v (task.shutdown.ms); what its tasks did since their last commits will be repeated", c.opts.Model.ID, c.settings.shutdown))
-	}
-	// Told to end at once: a task that does not look at its Context is left
-	// behind with its goroutine. Closing the producers wakes those that wait for
-	// room to send.
-	select {
-	case <-done:
-	case <-time.After(hardWait):
-		_ = c.closeProducers() // only to wake them; the stop has failed already
-		c.wakeTransactions()
-		select {
-		case <-done:
-		case <-time.After(hardWait):
-			c.log.Warn("tasks are still busy and are left behind")
-		}
-	}
-}
-
-// hardWait is what tasks get to return from a call when all ends at once.
-const hardWait = 500 * time.Millisecond
-
-// cause is why the container ended; nil if in order.
-func (c *Container) cause() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.failure != nil:
-		return c.failure
-	case c.hard.Err() != nil:
-		return fmt.Errorf("container %s: ended at once, without a commit: %w", c.opts.Model.ID, context.Cause(c.hard))
-	}
-	return nil
-}
-
-// shut is the last part of the end, good or bad: Close of every task, stores,
-// producers, consumers.
-func (c *Container) shut(err error) error {
-	c.queries.close()
-	errs := []error{c.side.stopFollowing(), c.endTransactions(err != nil)}
-	left := false
-	for _, t := range c.tasks {
-		if t.busy.Load() {
-			left = true
-			continue // left behind in a call; nothing of it may be touched
-		}
-		if t.opened {
-			errs = append(errs, t.shut())
-		}
-		if t.stores != nil {
-			// No failure of the job: what was committed is in the changelogs.
-			if err := t.stores.Close(); err != nil {
-				c.log.Warn("local state is not kept whole; nothing that was committed is lost, and the next start restores it", "error", err)
-			}
-		}
-		if err == nil {
-			errs = append(errs, t.out.close(), t.changelogs.close())
-		}
-	}
-	if !left {
-		errs = append(errs, c.side.close())
-	}
-	errs = append(errs, c.closeProducers())
-	c.closeSnapshots()
-	for _, name := range sortedKeys(c.consumers) {
-		errs = append(errs, c.consumers[name].Close())
-	}
-	if err != nil {
-		// What fails in the wake of a failure is not why.
-		if also := errors.Join(errs...); also != nil {
-			c.log.Warn("while ending", "error", also)
-		}
-		return err
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("container %s: end: %w", c.opts.Model.ID, err)
-	}
-	return nil
-}
-
-func (c *Container) closeProducers() error {
-	c.mu.Lock()
-	producers := c.producers
-	c.producers = map[string]system.Producer{}
-	c.mu.Unlock()
-	var errs []error
-	for _, name := range sortedKeys(producers) {
-		errs = append(errs, producers[name].Close())
-	}
-	return errors.Join(errs...)
-}
-
 // each calls f for every task, a number of them at a time, until one fails or
 // the container is told to end.
 func (c *Container) each(limit int, f func(*instance) error) error {
@@ -582,77 +470,6 @@ func (c *Container) finishStarted() error {
 		}
 	}
 	return nil
-}
-
-// consume makes the consumers and tells them where to begin.
-func (c *Container) consume(starts []start) error {
-	for _, s := range starts {
-		consumer, err := c.consumer(s.source.System)
-		if err != nil {
-			return err
-		}
-		if err := consumer.Assign(s.source, s.position.offset); err != nil {
-			return fmt.Errorf("container %s: %w", c.opts.Model.ID, err)
-		}
-	}
-	for _, f := range c.fetchers {
-		f.pauseHeld()
-	}
-	return nil
-}
-
-func (c *Container) consumer(name string) (system.Consumer, error) {
-	if consumer, ok := c.consumers[name]; ok {
-		return consumer, nil
-	}
-	s, err := c.opts.System(name)
-	if err != nil {
-		return nil, err
-	}
-	consumer, err := s.Consumer()
-	if err != nil {
-		return nil, fmt.Errorf("system %q: consumer: %w", name, err)
-	}
-	c.consumers[name] = consumer
-	c.fetchers[name].consumer = consumer
-	return consumer, nil
-}
-
-// outbox opens an outbox of a task on a system.
-func (c *Container) outbox(t *instance, name, sys string) (system.Outbox, error) {
-	if !slices.Contains(config.Systems(c.opts.Config), sys) {
-		return nil, fmt.Errorf("the system %q is not configured (systems.%s.*); there are %v", sys, sys, config.Systems(c.opts.Config))
-	}
-	if c.exactly != nil {
-		s, err := c.opts.System(sys)
-		if err != nil {
-			return nil, err
-		}
-		return c.exactly.box(c.hard, t, s)
-	}
-	p, err := c.producer(sys)
-	if err != nil {
-		return nil, err
-	}
-	return p.Outbox(name)
-}
-
-func (c *Container) producer(sys string) (system.Producer, error) {
-	s, err := c.opts.System(sys)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if p, ok := c.producers[sys]; ok {
-		return p, nil
-	}
-	p, err := s.Producer()
-	if err != nil {
-		return nil, fmt.Errorf("system %q: producer: %w", sys, err)
-	}
-	c.producers[sys] = p
-	return p, nil
 }
 
 // startTimers starts windows, commits and the progress of each second.

@@ -1,0 +1,92 @@
+package am
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// beginStop starts the graceful end. A failure makes it end FAILED. A second
+// request changes nothing but that a failure stays one.
+func (m *Machine) beginStop(now time.Time, s StopRequested, failure string) []Action {
+	if m.failure == "" {
+		m.failure = failure
+	}
+	if m.stopping {
+		return nil
+	}
+	m.stopping, m.stop, m.stopAt = true, s, now
+	do := []Action{Note{0, "stopping: " + s.Reason}}
+	for _, id := range m.order {
+		p := m.procs[id]
+		switch p.Phase {
+		case Waiting:
+			do = append(do, m.withdraw(p)...)
+			m.enter(p, Done)
+		case Running:
+			do = append(do, AskStop{p.ID, p.In.ID})
+		}
+	}
+	return do
+}
+
+// finishIfOver ends the application once no processor runs or is waited for.
+func (m *Machine) finishIfOver() []Action {
+	if m.live > 0 || len(m.order) == 0 && !m.stopping {
+		return nil
+	}
+	var gone []string
+	for _, id := range m.order {
+		if p := m.procs[id]; p.Phase == GivenUp {
+			gone = append(gone, fmt.Sprintf("container %s: %s", id, p.LastError))
+		}
+	}
+	switch {
+	case m.failure != "":
+		return m.finish(Finish{Status: Failed, Diagnostics: m.failure, Unregister: true}, false)
+	case len(gone) > 0:
+		return m.finish(Finish{Status: Failed, Diagnostics: strings.Join(gone, "; "), Unregister: true}, false)
+	case !m.stopping:
+		return m.finish(Finish{Status: Succeeded, Unregister: true}, false)
+	}
+	f := Finish{Status: Succeeded, Diagnostics: m.stop.Reason, Unregister: true}
+	if m.stop.Killed {
+		f.Status = Killed
+	}
+	// It was to end, and has: that is no failed application. But it was not in order.
+	for _, id := range m.order {
+		if p := m.procs[id]; p.atStop != "" {
+			f.AtStop = append(f.AtStop, fmt.Sprintf("container %s: %s", id, p.atStop))
+		}
+	}
+	if len(f.AtStop) > 0 {
+		f.Diagnostics += "; not in order: " + strings.Join(f.AtStop, "; ")
+	}
+	return m.finish(f, false)
+}
+
+func (m *Machine) finish(f Finish, kill bool) []Action {
+	m.finished = true
+	var do []Action
+	if kill {
+		for _, id := range m.order {
+			if p := m.procs[id]; p.Phase.held() {
+				do = append(do, Kill{p.In.ID, p.In.Node})
+			}
+		}
+	}
+	return append(do, f)
+}
+
+// late answers events after the end: containers that still come are given back.
+func (m *Machine) late(e Event) []Action {
+	a, ok := e.(Allocated)
+	if !ok {
+		return nil
+	}
+	var do []Action
+	for _, c := range a.Containers {
+		do = append(do, Release{c.ID})
+	}
+	return do
+}

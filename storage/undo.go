@@ -1,0 +1,68 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"heddle/task"
+)
+
+// maxChanged bounds what changes keeps in mind.
+const maxChanged = 1 << 20
+
+var errEnough = errors.New("enough was read")
+
+// changes tells if the records in [from, to), applied to the restored state,
+// leave another one.
+func (r *restorer) changes(ctx context.Context, from, to int64) (bool, error) {
+	r.p.Undoing = true
+	keyless := r.keyless
+	defer func() { r.keyless = keyless }() // undo counts them
+	changed := map[string]struct{}{}
+	var value []byte
+	err := r.read(ctx, from, to, func(m *task.Message) error {
+		var ok bool
+		var err error
+		if value, ok, err = r.st.state.Get(value[:0], textOf(m.KeyBytes)); err != nil {
+			return err
+		}
+		if ok == (m.ValueBytes != nil) && bytes.Equal(value, m.ValueBytes) {
+			delete(changed, textOf(m.KeyBytes))
+			return nil
+		}
+		changed[string(m.KeyBytes)] = struct{}{}
+		if len(changed) > maxChanged {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return false, err
+	}
+	return len(changed) > 0, nil
+}
+
+func (r *restorer) undo(ctx context.Context, from, to int64) error {
+	err := r.read(ctx, from, to, func(m *task.Message) error {
+		key := string(m.KeyBytes)
+		// The outbox holds on to the value, so each has memory of its own.
+		value, ok, err := r.st.state.Get([]byte{}, key)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			value = nil
+		}
+		at := int64(0)
+		if ok && r.st.living != nil {
+			at = r.st.living.at // it ends when it would have ended
+		}
+		r.p.Undone++
+		return r.st.log.write(key, value, at)
+	})
+	if err != nil {
+		return err
+	}
+	return r.st.log.out.Flush(ctx)
+}
