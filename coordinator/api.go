@@ -272,6 +272,26 @@ type Status struct {
 	ContainerList []ContainerStatus `json:"containerList"`
 }
 
+// quietReports is after how many reports that did not come a container counts as
+// silent, and quietLeast after how long at least: a busy one may be late.
+const (
+	quietReports = 5
+	quietLeast   = 10 * time.Second
+)
+
+// Silent tells that nothing was heard of a container for so long that what is
+// shown of it is out of date: it is frozen, or cut off, and will be replaced if
+// it stays so.
+func (s Status) Silent(c ContainerStatus) bool {
+	switch c.State {
+	case ContainerRestoring, ContainerRunning, ContainerPaused, ContainerStopping:
+	default:
+		return false
+	}
+	quiet := max(quietLeast, quietReports*ReportEvery(len(s.ContainerList)))
+	return c.LastReport > 0 && s.Now-c.LastReport > quiet.Milliseconds()
+}
+
 // ContainerCounts counts containers. Running are those that say so themselves.
 type ContainerCounts struct {
 	Wanted   int `json:"wanted"`

@@ -87,6 +87,40 @@ func TestBoard(t *testing.T) {
 	equal(t, "all tasks", len(b.tasks("")), 4)
 }
 
+// TestSilent: a container that was not heard of for ten seconds is told of, unless
+// it is known to have ended, or there are so many that reports are rarer.
+func TestSilent(t *testing.T) {
+	c := ContainerStatus{ID: "0", State: ContainerRunning, LastReport: 1_000_000}
+	with := func(c ContainerStatus, state string) ContainerStatus { c.State = state; return c }
+	for _, tt := range []struct {
+		name string
+		c    ContainerStatus
+		now  int64
+		of   int
+		want bool
+	}{
+		{"late", c, 1_010_000, 1, false},
+		{"silent", c, 1_010_001, 1, true},
+		{"silent while it restores", with(c, ContainerRestoring), 1_010_001, 1, true},
+		{"ended", with(c, ContainerFailed), 1_010_001, 1, false},
+		{"never heard of", ContainerStatus{State: ContainerRunning}, 1_010_001, 1, false},
+		{"one of many, late", c, 1_020_000, 2000, false},
+		{"one of many, silent", c, 1_020_001, 2000, true},
+	} {
+		s := Status{Now: tt.now, ContainerList: make([]ContainerStatus, tt.of)}
+		equal(t, tt.name, s.Silent(tt.c), tt.want)
+	}
+	var page strings.Builder
+	late := c
+	late.ID, late.LastReport = "1", 1_040_000
+	if err := pages.ExecuteTemplate(&page, "live.html", pageData{Status: Status{Now: 1_045_000, ContainerList: []ContainerStatus{c, late}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := page.String(); strings.Count(got, "not heard of for") != 1 || !strings.Contains(got, "not heard of for 45s") {
+		t.Errorf("the page:\n%s", got)
+	}
+}
+
 func TestBoardRestore(t *testing.T) {
 	b := testBoard(t)
 	b.apply("0", Report{ExecutionID: "e", State: ContainerRestoring, Tasks: []TaskReport{

@@ -129,6 +129,14 @@ func (s State) Print(w io.Writer) error {
 			row("side inputs", fmt.Sprintf("%s behind in %d of %s", Count(in.Lag, "message"), in.Known, Count(int64(in.Partitions), "partition")))
 		}
 	}
+	if s.Job != nil {
+		for _, c := range s.Job.ContainerList {
+			if s.Job.Silent(c) {
+				row("silent", fmt.Sprintf("container %s was not heard of for %s; what is said of it is as old",
+					c.ID, time.Duration(s.Job.Now-c.LastReport).Round(1000)*time.Millisecond))
+			}
+		}
+	}
 	if s.Unanswered != "" {
 		row("no answer", s.Unanswered+"; if its node is lost, YARN starts another application master once it has noticed")
 	}

@@ -45,6 +45,9 @@ func TestHeard(t *testing.T) {
 	}{
 		{"a warning of the job", coordinator.Status{Diagnostics: "container 0 failed"}, nil, "container 0 failed", []string{"container 0 failed", "0 of 0 running"}},
 		{"no warning", coordinator.Status{}, nil, "Attempt recovered after RM restart", []string{"Attempt recovered"}},
+		{"a container is frozen", coordinator.Status{Now: 1_045_300, ContainerList: []coordinator.ContainerStatus{
+			{ID: "0", State: coordinator.ContainerRunning, LastReport: 1_045_000}, {ID: "1", State: coordinator.ContainerRunning, LastReport: 1_000_000},
+		}}, nil, "Attempt recovered after RM restart", []string{"silent", "container 1 was not heard of for 45s; what is said of it is as old"}},
 		{"no answer", coordinator.Status{}, errors.New("the proxy answered 500"), "Attempt recovered after RM restart",
 			[]string{"no answer", "the proxy answered 500; if its node is lost, YARN starts another"}},
 	} {
