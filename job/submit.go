@@ -37,6 +37,9 @@ func (j *Job) runOnYARN(ctx context.Context, o RunOptions) error {
 			return &config.Error{Key: key, Origin: j.Config.Origin(key), Problem: "the embedded Kafka lives in a process of this machine, which YARN's nodes cannot reach", Hint: "name a real Kafka, or run the job without job.factory.class"}
 		}
 	}
+	if err := checkStoreBase(os.Getenv(launch.EnvStoreBase)); err != nil {
+		return err
+	}
 	if err := j.checkPreloads(); err != nil {
 		return err
 	}
@@ -124,6 +127,15 @@ func (j *Job) replace(ctx context.Context, c *Cluster, running []yarn.Applicatio
 		}
 	}
 	return nil
+}
+
+// checkStoreBase refuses a base for local state that would lie in the work folder
+// of each container, and go with it; "": none is set.
+func checkStoreBase(dir string) error {
+	if dir == "" || strings.HasPrefix(dir, "/") {
+		return nil
+	}
+	return Usage("%s=%s: it would lie in the container's work folder, which YARN removes with the container; set it to a folder that is there on every node, a path from /", launch.EnvStoreBase, dir)
 }
 
 func alreadyRuns(name string, r yarn.ApplicationReport) error {
