@@ -11,7 +11,7 @@ fi
 export HEDDLE_BENCH_PROGRAMS=$CHECKOUT/build/bench HEDDLE_BENCH_FILES=$CHECKOUT/bench
 (
   cd "$CHECKOUT" && mkdir -p "$HEDDLE_BENCH_PROGRAMS" &&
-    CGO_ENABLED=0 go build -buildvcs=false -o "$HEDDLE_BENCH_PROGRAMS/" ./cmd/run-job ./bench/tasks ./bench/bare ./bench/run
+    CGO_ENABLED=0 go build -buildvcs=false -o "$HEDDLE_BENCH_PROGRAMS/" ./cmd/run-job ./cmd/run-am ./bench/tasks ./bench/bare ./bench/run
 ) >&2 || {
   echo "bench: the build failed" >&2
   exit 1

@@ -37,6 +37,7 @@ type settings struct {
 	procs         int    // GOMAXPROCS of both sides; 0: what the machine has
 	guarantee     bool
 	history       int64 // 0: the workload's own number
+	yarn          bool
 }
 
 const help = `usage: bin/bench.sh [passthrough|count|count-cache|restore|snapshot|large|recovery]... [options]
@@ -66,6 +67,8 @@ options:
   --procs N          processors for each side (GOMAXPROCS); a YARN container has one
   --guarantee        count and passthrough: a third side, the job with exactly-once and commits
                      each second
+  --yarn             recovery: the job runs on the YARN of HADOOP_CONF_DIR, whose containers are
+                     on this machine
   --partitions P     partitions of the input, one task each; several with commas, such as 4,1000,
                      one line each (default 4)
   --out-partitions P partitions of pass-through's output (default 4)
@@ -113,6 +116,7 @@ func parse(args []string, getenv func(string) string) (settings, error) {
 	flags.Int64Var(&s.history, "history", 0, "")
 	flags.IntVar(&s.procs, "procs", 0, "")
 	flags.BoolVar(&s.guarantee, "guarantee", false, "")
+	flags.BoolVar(&s.yarn, "yarn", false, "")
 	flags.IntVar(&s.outPartitions, "out-partitions", 4, "")
 	flags.IntVar(&s.runs, "runs", 3, "")
 	flags.BoolVar(&s.json, "json", false, "")
@@ -158,6 +162,10 @@ func parse(args []string, getenv func(string) string) (settings, error) {
 		return s, fmt.Errorf("--keys: it is a number to %d", input.MaxUsers)
 	case s.history < 0:
 		return s, errors.New("--history is at least 1")
+	case s.yarn && (len(s.workloads) != 1 || s.workloads[0] != recovery):
+		return s, errors.New("--yarn is for recovery alone")
+	case s.yarn && getenv("HADOOP_CONF_DIR") == "":
+		return s, errors.New("--yarn: HADOOP_CONF_DIR is not set")
 	case s.procs < 0:
 		return s, errors.New("--procs is at least 1")
 	case s.runs < 1 || s.outPartitions < 1:

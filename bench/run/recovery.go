@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -62,7 +63,11 @@ func (b *bench) recoveries(ctx context.Context, w workload, partitions int, stat
 	o.config = append(o.config, "task.class=bench.Recover", "bench.signs="+signs.file,
 		"bench.await="+strconv.FormatInt(w.records, 10))
 	once := o
-	o.config = append(o.config, "job.factory.class=process", "cluster-manager.container.retry.count=-1")
+	factory := "process"
+	if b.s.yarn {
+		factory = "yarn"
+	}
+	o.config = append(o.config, "job.factory.class="+factory, "cluster-manager.container.retry.count=-1")
 	if state == "lost" {
 		o.config = append(o.config, "stores.counts.clean.on.container.start=true")
 	}
@@ -107,11 +112,11 @@ func (b *bench) heddleOnly(ctx context.Context, o order) error {
 
 // killHeddle kills the job's container again and again.
 func (b *bench) killHeddle(ctx context.Context, o order, signs *signs) (pairs []pair, err error) {
-	cmd, ended, err := b.background(ctx, o, filepath.Join(b.s.programs, "run-job"), b.job(o)...)
+	ended, stop, err := b.submit(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, ended.stop(cmd, o)) }()
+	defer func() { err = errors.Join(err, stop()) }()
 	last, err := signs.await(ctx, steady.Caught, 0, ended)
 	if err != nil {
 		return nil, err
@@ -130,6 +135,23 @@ func (b *bench) killHeddle(ctx context.Context, o order, signs *signs) (pairs []
 		pairs = append(pairs, pair{heddle: recovered(last, killed, o.workload.keys.Users)})
 	}
 	return pairs, nil
+}
+
+// submit starts the job and gives what tells of its end, and how it is stopped in
+// order. On YARN run-job ends once the containers run.
+func (b *bench) submit(ctx context.Context, o order) (*end, func() error, error) {
+	if !b.s.yarn {
+		cmd, ended, err := b.background(ctx, o, filepath.Join(b.s.programs, "run-job"), b.job(o)...)
+		return ended, func() error { return ended.stop(cmd, o) }, err
+	}
+	kill := func() error {
+		args := slices.DeleteFunc(b.job(o), func(arg string) bool { return arg == "--quiet" })
+		return b.process(context.WithoutCancel(ctx), o, filepath.Join(b.s.programs, "run-job"), append([]string{"kill"}, args...)...)
+	}
+	if err := b.process(ctx, o, filepath.Join(b.s.programs, "run-job"), b.job(o)...); err != nil {
+		return nil, nil, errors.Join(err, kill())
+	}
+	return &end{done: make(chan struct{})}, kill, nil
 }
 
 // killBare kills bare loops, which are started again at once.

@@ -180,7 +180,7 @@ func TestParse(t *testing.T) {
 		!slices.Equal(s.brokers, []string{"a:1", "b:2"}) || !s.json || s.records != 5000 || workloads[count].of(s).records != 5000 || s.runs != 3 {
 		t.Errorf("%+v", s)
 	}
-	for _, args := range [][]string{{"windows"}, {"--partitions=0"}, {"--partitions=4,x"}, {"--runs=0"}, {"--records=10"}, {"--config=x"}, {"--what"}} {
+	for _, args := range [][]string{{"windows"}, {"--partitions=0"}, {"--partitions=4,x"}, {"--runs=0"}, {"--records=10"}, {"--config=x"}, {"--what"}, {"recovery", "--yarn"}, {"count", "--yarn"}} {
 		if _, err := parse(args, getenv); err == nil {
 			t.Errorf("%q is taken", args)
 		}

@@ -69,6 +69,8 @@ type input struct {
 	// lastEpoch is the leader's epoch of the last batch read, -1 before.
 	lastEpoch int32
 	problem   problem
+	// recordBytes is what a record of the last answer took in it, on average.
+	recordBytes int32
 	// unknown is since when Kafka does not know the topic.
 	unknown time.Time
 	// follow is until when it is fetched from a follower.

@@ -52,7 +52,7 @@ func (s *fetchSession) fill(req *kmsg.FetchRequest, wants []*input, maxBytes int
 		if !known || m.from != in.next || m.epoch != in.leaderEpoch {
 			t := topicOf(req, in)
 			p := kmsg.NewFetchRequestTopicPartition()
-			p.Partition, p.FetchOffset, p.CurrentLeaderEpoch, p.PartitionMaxBytes = in.partition, in.next, in.leaderEpoch, maxBytes
+			p.Partition, p.FetchOffset, p.CurrentLeaderEpoch, p.PartitionMaxBytes = in.partition, in.next, in.leaderEpoch, fetchBytes(maxBytes, in.recordBytes)
 			t.Partitions = append(t.Partitions, p)
 		}
 		m.session, m.request, m.from, m.epoch = s, s.request, in.next, in.leaderEpoch
@@ -75,6 +75,25 @@ func (s *fetchSession) fill(req *kmsg.FetchRequest, wants []*input, maxBytes int
 	}
 	clear(s.members[len(left):])
 	s.members = left
+}
+
+const (
+	// fetchRecords is about how many records of a partition are asked for at once: a
+	// hundred bytes each fill what is asked for of a partition by default. Of small
+	// or well packed ones the same bytes would make many times as many messages,
+	// which take far more memory than their bytes.
+	fetchRecords = 10_000
+	// leastFetch is the least that is asked for.
+	leastFetch = 64 << 10
+)
+
+// fetchBytes is how much of a partition is asked for, most bytes at most, if its
+// records took so many bytes each at last; 0: that is not known.
+func fetchBytes(most, record int32) int32 {
+	if record <= 0 {
+		return most
+	}
+	return min(most, int32(min(max(int64(record)*fetchRecords, leastFetch), math.MaxInt32)))
 }
 
 func topicOf(req *kmsg.FetchRequest, in *input) *kmsg.FetchRequestTopic {

@@ -190,3 +190,20 @@ func TestLogsPart(t *testing.T) {
 		t.Errorf("no warning: %s", log)
 	}
 }
+
+// TestFetchBytes: small records are asked for by their number.
+func TestFetchBytes(t *testing.T) {
+	for _, tt := range []struct{ most, record, want int32 }{
+		{1 << 20, 0, 1 << 20},             // not known yet
+		{1 << 20, 120, 1 << 20},           // as much as may be
+		{1 << 20, 21, 210_000},            // by number
+		{1 << 20, 1, leastFetch},          // packed well
+		{1 << 20, 1 << 30, 1 << 20},       // one that is larger than all
+		{1000, 1, 1000},                   // what was set is kept to
+		{1<<31 - 1, 1<<31 - 1, 1<<31 - 1}, // nothing wraps around
+	} {
+		if got := fetchBytes(tt.most, tt.record); got != tt.want {
+			t.Errorf("%d, %d: %d, want %d", tt.most, tt.record, got, tt.want)
+		}
+	}
+}

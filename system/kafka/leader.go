@@ -249,6 +249,9 @@ func (l *leader) take(a *arrival) bool {
 		return false
 	}
 	in.next = a.d.next
+	if n := len(a.d.messages); n > 0 {
+		in.recordBytes = int32(max(len(a.rp.RecordBatches)/n, 1))
+	}
 	if a.d.epoch >= 0 {
 		in.lastEpoch = a.d.epoch
 	}
