@@ -41,6 +41,9 @@ var (
 	HeddleSnapshotBytesPerSecond = declare(sectionHeddle, "heddle.snapshot.bytes.per.second", byteCount(0), 0, spec{
 		doc: "How fast a container may copy snapshots, and read what it makes their checksums of; 0: as fast as it goes. One store of a container is copied at a time.",
 	})
+	HeddleMasterFailureWindow = declare(sectionHeddle, "heddle.am.failure.window.ms", millis, 10*time.Minute, spec{
+		doc: "How long the death of an application master counts: YARN gives the job up at the cluster's yarn.resourcemanager.am.max-attempts-th within this time. 0: for the job's whole life, as with Samza.",
+	})
 	HeddleStateQueries = declare(sectionHeddle, "heddle.state.queries", boolean, true, spec{
 		doc: "Whether the stores of the running job can be read through its application master: by `run-job state` and on its pages. Like the pages, that needs no credential.",
 	})

@@ -216,7 +216,8 @@ func (s *submission) run(ctx context.Context, r *ready, b bundle, o RunOptions) 
 		Resource: yarn.Resource{
 			MemoryMiB: int64(config.YarnAMMemory.Of(c)), VCores: int32(config.YarnAMCores.Of(c)),
 		},
-		MasterNodeLabel: config.YarnAMContainerLabel.Of(c),
+		AttemptFailureWindow: config.HeddleMasterFailureWindow.Of(c),
+		MasterNodeLabel:      config.YarnAMContainerLabel.Of(c),
 	})
 	s.submitted = true // perhaps, also after an error
 	if err != nil {
