@@ -83,7 +83,8 @@ func askEnds(ctx context.Context, systems map[string]system.System, id system.St
 // Restore fills the logged stores from their changelogs, and undoes what their
 // changelogs hold beyond targets (by store name; a store that is missing there
 // is unknown to the checkpoint). It has to be called once, before the stores
-// are used. progress may be nil; it is called after each batch.
+// are used. progress may be nil; it is called after each batch, and by
+// any goroutine while a snapshot comes.
 //
 // What is undone is appended to the changelog: for each record behind the
 // target, in order, the value that its key has at the target. A Kafka topic

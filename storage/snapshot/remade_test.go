@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,7 +115,12 @@ func (c *counting) start() string {
 	})
 	check(c.t, err)
 	c.log.take()
-	check(c.t, c.set.Restore(c.t.Context(), map[string]system.System{"kafka": c.sys}, c.targets, func(p storage.Progress) { c.last = p }))
+	var mu sync.Mutex
+	check(c.t, c.set.Restore(c.t.Context(), map[string]system.System{"kafka": c.sys}, c.targets, func(p storage.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		c.last = p
+	}))
 	return c.log.take()
 }
 
