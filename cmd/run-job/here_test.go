@@ -245,7 +245,7 @@ func TestDevRunsWhatIsWritten(t *testing.T) {
 		t.Helper()
 		until(t, "the results", func() (bool, string) {
 			got := views()
-			return got == want, strconv.Itoa(got) + " of " + strconv.Itoa(want)
+			return got == want, strconv.Itoa(got) + " of " + strconv.Itoa(want) + "\n" + out.String()
 		})
 	}
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -210,10 +211,10 @@ func (s *System) connect(kind string, sd side, extra ...kgo.Opt) (*link, error) 
 		if err != nil {
 			return nil, err
 		}
-		// Another process may take the broker over, at another address.
-		opts = append(opts, kgo.SeedBrokers(b.Addr()), kgo.Dialer(func(ctx context.Context, network, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, network, b.Addr())
+		// Another process may take the broker over, at another address. Its connections
+		// have no security whose absence a closed one could mean.
+		opts = append(opts, kgo.SeedBrokers(b.Addr()), kgo.AlwaysRetryEOF(), kgo.Dialer(func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialNext(ctx, network, b.Addr)
 		}))
 	} else {
 		opts = append(opts, kgo.SeedBrokers(h.boot.servers...))
@@ -234,6 +235,24 @@ func (s *System) connect(kind string, sd side, extra ...kgo.Opt) (*link, error) 
 	}
 	s.links = append(s.links, l)
 	return l, nil
+}
+
+// takeover is the most that is waited for the next process to serve the embedded
+// Kafka: it tries five times a second, this one among them.
+const takeover = 5 * time.Second
+
+// dialNext connects to the embedded Kafka, also between the end of one process that
+// served it and the next.
+func dialNext(ctx context.Context, network string, address func() string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, takeover)
+	defer cancel()
+	var d net.Dialer
+	for {
+		c, err := d.DialContext(ctx, network, address())
+		if !errors.Is(err, syscall.ECONNREFUSED) || pause(ctx, 20*time.Millisecond) != nil {
+			return c, err
+		}
+	}
 }
 
 // drop closes a client that is no longer needed.
