@@ -62,18 +62,10 @@ func (c *cache) len() int { return c.index.used }
 // get gives the entry of a key; nil if there is none. hash is the key's.
 func (c *cache) get(key string) (e *entry, hash uint32) {
 	hash = hashOf(key)
-	if c.index.used == 0 {
-		return nil, hash
+	if at := c.index.find(hash, func(at int) bool { return c.entries[at].key == key }); at >= 0 {
+		return c.entries[at], hash
 	}
-	for i := c.index.first(hash); ; i = c.index.next(i) {
-		at, end := c.index.look(i, hash)
-		if end {
-			return nil, hash
-		}
-		if at >= 0 && c.entries[at].key == key {
-			return c.entries[at], hash
-		}
-	}
+	return nil, hash
 }
 
 // full tells if one has to go before another is added.

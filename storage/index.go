@@ -7,13 +7,7 @@ import "hash/maphash"
 // the entries of one hash. Most look-ups are of keys that are not there, and cost one
 // look into memory; a map costs several, and one more for each key that it compares.
 //
-// It is a table with linear probing. Whose key it is that was found is the caller's
-// to compare:
-//
-//	for i := x.first(h); ; i = x.next(i) {
-//		at, end := x.look(i, h)
-//		...
-//	}
+// It is a table with linear probing.
 type index struct {
 	// slots hold the hash above, and below the place plus one; 0: free.
 	slots []uint64
@@ -34,14 +28,23 @@ func (x *index) first(hash uint32) int { return int(hash) & (len(x.slots) - 1) }
 // next is the slot after another.
 func (x *index) next(slot int) int { return (slot + 1) & (len(x.slots) - 1) }
 
-// look gives the place that a slot holds, -1 if it is one of another hash; end tells
-// that there is nothing more of this hash.
-func (x *index) look(slot int, hash uint32) (at int, end bool) {
-	s := x.slots[slot]
-	if uint32(s>>32) == hash {
-		return int(uint32(s)) - 1, s == 0
+// find gives the place of a hash that is the one, -1 if there is none. Whose key it
+// is that lies there is the caller's to compare.
+func (x *index) find(hash uint32, isIt func(at int) bool) int {
+	if x.used == 0 {
+		return -1
 	}
-	return -1, s == 0
+	for i := x.first(hash); ; i = x.next(i) {
+		s := x.slots[i]
+		if s == 0 {
+			return -1
+		}
+		if uint32(s>>32) == hash {
+			if at := int(uint32(s)) - 1; isIt(at) {
+				return at
+			}
+		}
+	}
 }
 
 // add puts in a place.

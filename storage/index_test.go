@@ -14,18 +14,7 @@ func TestIndex(t *testing.T) {
 		var x index
 		model := map[int]uint32{} // hash by place
 		holds := func(hash uint32, at int) bool {
-			if x.used == 0 {
-				return false
-			}
-			for i := x.first(hash); ; i = x.next(i) {
-				got, end := x.look(i, hash)
-				if end {
-					return false
-				}
-				if got == at {
-					return true
-				}
-			}
+			return x.find(hash, func(got int) bool { return got == at }) == at
 		}
 		for range rapid.IntRange(1, 300).Draw(t, "steps") {
 			at := rapid.IntRange(0, 100).Draw(t, "place")

@@ -65,19 +65,8 @@ func (p *pending) Get(dst []byte, key string) ([]byte, bool, error) {
 
 // find gives the place of a key's write; -1 if there is none. hash is the key's.
 func (p *pending) find(key string) (i int, hash uint32) {
-	if p.index.used == 0 {
-		return -1, hashOf(key)
-	}
 	hash = hashOf(key)
-	for slot := p.index.first(hash); ; slot = p.index.next(slot) {
-		at, end := p.index.look(slot, hash)
-		if end {
-			return -1, hash
-		}
-		if at >= 0 && p.writes[at].Key == key {
-			return at, hash
-		}
-	}
+	return p.index.find(hash, func(at int) bool { return p.writes[at].Key == key }), hash
 }
 
 // Apply is engine.Engine's, but that it keeps values, too. With a mark all
