@@ -54,18 +54,7 @@ func (o *order) of(batch []engine.Write) []uint32 {
 		sortWrites(batch, o.refs)
 	} else {
 		o.aux = slices.Grow(o.aux[:0], len(o.refs))[:len(o.refs)]
-		radixSort(o.refs, o.aux)
-		// What has the same eight bytes is in the order in which it came.
-		for i := 0; i < len(o.refs); {
-			j := i + 1
-			for j < len(o.refs) && o.refs[j].head == o.refs[i].head {
-				j++
-			}
-			if j-i > 1 {
-				sortWrites(batch, o.refs[i:j])
-			}
-			i = j
-		}
+		sortByHead(o.refs, o.aux, func(ties []sortRef) { sortWrites(batch, ties) })
 	}
 	for i, r := range o.refs {
 		if i+1 < len(o.refs) && o.refs[i+1].head == r.head && batch[o.refs[i+1].start].Key == batch[r.start].Key {

@@ -112,20 +112,25 @@ func (p *piece) sorted() *piece {
 		return p
 	}
 	p.aux = slices.Grow(p.aux[:0], len(p.refs))[:len(p.refs)]
-	radixSort(p.refs, p.aux)
-	// What has the same eight bytes is in the order in which it came; the rest of
-	// the keys decides.
-	for i := 0; i < len(p.refs); {
+	sortByHead(p.refs, p.aux, p.sortTies)
+	return p
+}
+
+// sortByHead sorts by the heads, and lets sortTies decide between those that have
+// the same one; they come to it in the order in which they were. aux is as long as
+// refs.
+func sortByHead(refs, aux []sortRef, sortTies func([]sortRef)) {
+	radixSort(refs, aux)
+	for i := 0; i < len(refs); {
 		j := i + 1
-		for j < len(p.refs) && p.refs[j].head == p.refs[i].head {
+		for j < len(refs) && refs[j].head == refs[i].head {
 			j++
 		}
 		if j-i > 1 {
-			p.sortTies(p.refs[i:j])
+			sortTies(refs[i:j])
 		}
 		i = j
 	}
-	return p
 }
 
 func (p *piece) sortTies(refs []sortRef) {
