@@ -140,12 +140,17 @@ func (c InputCounts) add(o InputCounts) InputCounts {
 
 // count adds positions in side inputs.
 func (c *InputCounts) count(reports []SideInputReport) {
+	c.Partitions += len(reports)
 	for _, r := range reports {
-		c.Partitions++
-		if lag, ok := r.Lag(); ok {
-			c.Known++
-			c.Lag += lag
-		}
+		c.know(r.InputReport)
+	}
+}
+
+// know adds what a position says of a partition that is counted.
+func (c *InputCounts) know(i InputReport) {
+	if lag, ok := i.Lag(); ok {
+		c.Known++
+		c.Lag += lag
 	}
 }
 
@@ -174,10 +179,7 @@ func (b *board) container(c Container) ContainerStatus {
 	// Positions of an execution that ended are still the newest known ones.
 	for _, t := range w.report.Tasks {
 		for _, i := range t.Inputs {
-			if lag, ok := i.Lag(); ok {
-				s.Inputs.Known++
-				s.Inputs.Lag += lag
-			}
+			s.Inputs.know(i)
 		}
 		s.SideInputs.count(t.SideInputs)
 	}
@@ -191,25 +193,27 @@ func (b *board) container(c Container) ContainerStatus {
 		if t.State == ContainerRunning || t.State == ContainerPaused {
 			s.Tasks.Running++
 		}
-		if t.State == ContainerRestoring {
-			for _, r := range t.Restores {
-				s.RestoreDone += r.Done
-				s.RestoreTotal += r.Total
-			}
-		}
+		s.restore(t.State, t.Restores)
 	}
-	if w.report.State == ContainerRestoring {
-		for _, r := range w.report.Restores {
-			s.RestoreDone += r.Done
-			s.RestoreTotal += r.Total
-		}
-	}
+	s.restore(w.report.State, w.report.Restores)
 	s.ProcessedPerSecond, s.SentPerSecond, s.CPU = w.rates()
 	s.MemoryBytes, s.HeapBytes = w.report.MemoryBytes, w.report.HeapBytes
 	if w.report.Host != "" && s.Host == "" {
 		s.Host = w.report.Host
 	}
 	return s
+}
+
+// restore adds what a task, or the container, says of its restores while it is
+// about them.
+func (s *ContainerStatus) restore(state string, reports []RestoreReport) {
+	if state != ContainerRestoring {
+		return
+	}
+	for _, r := range reports {
+		s.RestoreDone += r.Done
+		s.RestoreTotal += r.Total
+	}
 }
 
 // tasks lists the tasks of one container, or of all if id is empty, by
@@ -248,15 +252,21 @@ func (b *board) taskStatus(container string, t jobmodel.Task, r TaskReport) Task
 		if b.side[i.StreamID()] {
 			continue
 		}
-		is := InputStatus{System: i.System, Stream: i.Stream, Partition: i.Partition, Next: -1, HighWatermark: -1, Lag: -1}
-		if p, ok := positions[i]; ok {
-			is.Next, is.HighWatermark = p.Next, p.HighWatermark
-			if lag, ok := p.Lag(); ok {
-				is.Lag = lag
-				s.Lag += lag
-			}
+		p, ok := positions[i]
+		if !ok {
+			p = InputReport{System: i.System, Stream: i.Stream, Partition: i.Partition, Next: -1, HighWatermark: -1}
 		}
+		is := p.status()
+		s.Lag += max(is.Lag, 0)
 		s.Inputs = append(s.Inputs, is)
+	}
+	return s
+}
+
+func (i InputReport) status() InputStatus {
+	s := InputStatus{System: i.System, Stream: i.Stream, Partition: i.Partition, Next: i.Next, HighWatermark: i.HighWatermark, Lag: -1}
+	if lag, ok := i.Lag(); ok {
+		s.Lag = lag
 	}
 	return s
 }
@@ -264,11 +274,7 @@ func (b *board) taskStatus(container string, t jobmodel.Task, r TaskReport) Task
 func sideStatus(reports []SideInputReport) []SideInputStatus {
 	var out []SideInputStatus
 	for _, r := range reports {
-		s := SideInputStatus{r.Store, InputStatus{System: r.System, Stream: r.Stream, Partition: r.Partition, Next: r.Next, HighWatermark: r.HighWatermark, Lag: -1}}
-		if lag, ok := r.Lag(); ok {
-			s.Lag = lag
-		}
-		out = append(out, s)
+		out = append(out, SideInputStatus{r.Store, r.status()})
 	}
 	return out
 }
