@@ -191,10 +191,19 @@ func (v *validator) required(d *Decl, what string) {
 // coordinator and checkpoint topics hold the job's name and id.
 func (v *validator) topicName(k Key[string]) {
 	s := k.Of(v.c)
-	if i := strings.IndexFunc(s, func(r rune) bool { return !strings.ContainsRune(topicLetters, r) }); i >= 0 {
-		v.fail(errorAt(v.c, k.Found(v.c), "", "%s holds %q; expected letters, digits, '.', '_' and '-', because topics are called after it",
-			quote(s), []rune(s[i:])[0]))
+	if r, ok := noTopicLetter(s); ok {
+		v.fail(errorAt(v.c, k.Found(v.c), "", "%s holds %q; expected letters, digits, '.', '_' and '-', because topics are called after it", quote(s), r))
 	}
+}
+
+// noTopicLetter is the first character that Kafka refuses in a topic's name.
+func noTopicLetter(name string) (r rune, ok bool) {
+	for _, r := range name {
+		if !strings.ContainsRune(topicLetters, r) {
+			return r, true
+		}
+	}
+	return 0, false
 }
 
 const topicLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
@@ -326,10 +335,10 @@ func (v *validator) changelogName(s StoreConfig) {
 	if !s.Logged() {
 		return
 	}
-	i := strings.IndexFunc(name, func(r rune) bool { return !strings.ContainsRune(topicLetters, r) })
+	strange, found := noTopicLetter(name)
 	switch {
-	case i >= 0:
-		v.fail(errorAt(v.c, key, "", "%s holds %q; a topic's name has letters, digits, '.', '_' and '-'", quote(name), []rune(name[i:])[0]))
+	case found:
+		v.fail(errorAt(v.c, key, "", "%s holds %q; a topic's name has letters, digits, '.', '_' and '-'", quote(name), strange))
 	case name == "." || name == ".." || len(name) > maxTopicName:
 		v.fail(errorAt(v.c, key, "", "%s is no name of a topic, which has up to %d letters, digits, '.', '_' and '-'", quote(name), maxTopicName))
 	case slices.ContainsFunc(ownTopics, func(own string) bool { return strings.HasPrefix(name, own) }):
