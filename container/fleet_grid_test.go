@@ -54,11 +54,15 @@ func (s *said) Write(p []byte) (int, error) {
 	return s.b.Write(p)
 }
 
-// lines counts the lines from one on that hold all of these.
-func (s *said) lines(from int, parts ...string) (found, all int) {
+func (s *said) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for line := range strings.Lines(s.b.String()) {
+	return s.b.String()
+}
+
+// lines counts the lines from one on that hold all of these.
+func (s *said) lines(from int, parts ...string) (found, all int) {
+	for line := range strings.Lines(s.String()) {
 		if all++; all > from && !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(line, p) }) {
 			found++
 		}

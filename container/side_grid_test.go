@@ -3,7 +3,6 @@
 package container
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -12,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,7 +29,7 @@ type sideJob struct {
 	c      *cluster
 	topics map[string]string
 	starts int
-	out    *syncBuffer // what the newest container printed
+	out    *said // what the newest container printed
 
 	asked int
 	// users, rates, visits and limits are what the stores have to hold.
@@ -41,23 +39,6 @@ type sideJob struct {
 }
 
 const sideKeys, sideTasks, sharedPartitions = 50, 2, 3
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 func newSideJob(t *testing.T, g *grid.Grid) *sideJob {
 	name := grid.Name("sides")
@@ -75,7 +56,7 @@ func newSideJob(t *testing.T, g *grid.Grid) *sideJob {
 		"stores.limits.factory": "pebble", "stores.limits.side.inputs": "kafka.limits", "stores.limits.side.inputs.processor.factory": "count",
 		"stores.limits.key.serde": "string", "stores.limits.msg.serde": "long", "heddle.stores.limits.shared": "true",
 	}
-	j := &sideJob{t: t, g: g, topics: map[string]string{}, out: &syncBuffer{}, messages: map[string]int{},
+	j := &sideJob{t: t, g: g, topics: map[string]string{}, out: &said{}, messages: map[string]int{},
 		users: map[string]string{}, rates: map[string]string{}, visits: map[string]int64{}, limits: map[string]int64{}}
 	for id, partitions := range map[string]int32{"in": sideTasks, "out": 1, "users": sideTasks, "visits": sideTasks, "rates": sharedPartitions, "limits": sharedPartitions} {
 		var more []string
