@@ -18,39 +18,19 @@ const snapshotLimit = 5 * time.Minute
 // snapshot measures how a store comes back from its snapshot when nothing of it is
 // on the disk, beside the changelog alone: its history is longer than the store.
 func (b *bench) snapshot(ctx context.Context, w workload, partitions int) ([]summary, error) {
-	log, err := b.history(ctx, w, partitions)
-	if err != nil {
-		return nil, err
-	}
-	defer b.forget(context.WithoutCancel(ctx), log)
-	var pairs []pair
-	for i := range b.s.runs {
-		p, err := b.snapshotOnce(ctx, w, log, partitions, i)
-		if err != nil {
-			return nil, err
+	return b.restores(ctx, w, partitions, w.keys.Users, func(ctx context.Context, o order, i int) (pair, error) {
+		p, err := b.snapshotOnce(ctx, o, i)
+		if err == nil {
+			fmt.Fprintf(b.say, "bench: snapshot run %d of %d: %.2f s from the snapshot, %.2f s from the changelog; bare %.2f s\n",
+				i+1, b.s.runs, p.heddle.SteadySeconds, p.changelog.SteadySeconds, p.bare.SteadySeconds)
 		}
-		fmt.Fprintf(b.say, "bench: snapshot run %d of %d: %.2f s from the snapshot, %.2f s from the changelog; bare %.2f s\n",
-			i+1, b.s.runs, p.heddle.SteadySeconds, p.changelog.SteadySeconds, p.bare.SteadySeconds)
-		pairs = append(pairs, p)
-	}
-	s := b.summarize(w, partitions, w.keys.Users, pairs)
-	s.seconds(pairs)
-	s.StateMiB, s.History = stateMiB(w), w.history
-	return []summary{s}, nil
+		return p, err
+	})
 }
 
-func (b *bench) snapshotOnce(ctx context.Context, w workload, log string, partitions, i int) (p pair, err error) {
-	in, err := b.input(ctx, w, partitions) // it stays empty
-	if err != nil {
-		return p, err
-	}
-	defer b.forget(context.WithoutCancel(ctx), in)
-	o, err := b.order(ctx, w, in, partitions, i, "heddle")
-	if err != nil {
-		return p, err
-	}
-	b.forget(ctx, o.createdOutput)
-	o.createdOutput, o.profile = log, ""
+func (b *bench) snapshotOnce(ctx context.Context, o order, i int) (p pair, err error) {
+	o.profile = ""
+	entries := o.workload.keys.Users
 	home, snapshots := filepath.Join(b.work, "home"), filepath.Join(b.work, o.name+"-snapshots")
 	if err := os.MkdirAll(snapshots, 0o755); err != nil {
 		return p, err
@@ -59,10 +39,10 @@ func (b *bench) snapshotOnce(ctx context.Context, w workload, log string, partit
 
 	whole := o
 	whole.config = append(whole.config, "bench.scan=true")
-	if p.changelog, err = b.restored(ctx, whole, w); err != nil {
+	if p.changelog, err = b.restored(ctx, whole, entries); err != nil {
 		return p, fmt.Errorf("heddle, from the changelog: %w", err)
 	}
-	if err := b.takeSnapshots(ctx, o, in, snapshots, partitions); err != nil {
+	if err := b.takeSnapshots(ctx, o, snapshots); err != nil {
 		return p, fmt.Errorf("heddle, taking snapshots: %w", err)
 	}
 	if err := os.RemoveAll(home); err != nil {
@@ -72,9 +52,9 @@ func (b *bench) snapshotOnce(ctx context.Context, w workload, log string, partit
 	from.log += "-from"
 	from.config = append(from.config, "heddle.snapshot.uri=file://"+snapshots)
 	if b.s.profiles != "" {
-		from.environment = []string{steady.EnvReadyProfile + "=" + filepath.Join(b.s.profiles, fmt.Sprintf("snapshot-%d-run%d-heddle.prof", partitions, i+1))}
+		from.environment = []string{steady.EnvReadyProfile + "=" + filepath.Join(b.s.profiles, fmt.Sprintf("snapshot-%d-run%d-heddle.prof", o.partitions, i+1))}
 	}
-	if p.heddle, err = b.restored(ctx, from, w); err != nil {
+	if p.heddle, err = b.restored(ctx, from, entries); err != nil {
 		return p, fmt.Errorf("heddle, from the snapshot: %w", err)
 	}
 	if err := os.RemoveAll(home); err != nil {
@@ -85,28 +65,15 @@ func (b *bench) snapshotOnce(ctx context.Context, w workload, log string, partit
 	if p.bare, err = b.start(ctx, bare, b.bare); err != nil {
 		return p, fmt.Errorf("bare loop: %w", err)
 	}
-	p.bare = p.bare.ready(w.keys.Users)
+	p.bare = p.bare.ready(entries)
 	return p, nil
-}
-
-// restored starts the job, and checks all of what it has restored.
-func (b *bench) restored(ctx context.Context, o order, w workload) (result, error) {
-	r, err := b.start(ctx, o, b.heddle)
-	if err != nil {
-		return r, err
-	}
-	if r.Scanned != w.keys.Users {
-		return r, fmt.Errorf("the restored stores hold %d entries of %d", r.Scanned, w.keys.Users)
-	}
-	r.PeakRSSBytes = r.ReadyRSSBytes // reading it all afterwards takes more
-	return r.ready(w.keys.Users), nil
 }
 
 // takeSnapshots runs the job on its local state until each of its stores has a
 // complete snapshot. Some entries are replaced meanwhile: a task that has nothing to
 // do commits, and offers its store, but once a minute.
-func (b *bench) takeSnapshots(ctx context.Context, o order, in, folder string, stores int) (err error) {
-	live, err := b.live(ctx, o.workload, in)
+func (b *bench) takeSnapshots(ctx context.Context, o order, folder string) (err error) {
+	live, err := b.live(ctx, o.workload, o.in)
 	if err != nil {
 		return err
 	}
@@ -131,13 +98,13 @@ func (b *bench) takeSnapshots(ctx context.Context, o order, in, folder string, s
 		for _, m := range manifests {
 			tasks[strings.TrimSuffix(filepath.Dir(m), "manifests")] = true
 		}
-		if len(tasks) == stores {
+		if len(tasks) == o.partitions {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-limit.C:
-			return fmt.Errorf("%d of %d stores have a snapshot after %v; the job said:\n%s", len(tasks), stores, snapshotLimit, tail(o.log, 20))
+			return fmt.Errorf("%d of %d stores have a snapshot after %v; the job said:\n%s", len(tasks), o.partitions, snapshotLimit, tail(o.log, 20))
 		case <-ended.done:
 			return errors.Join(errors.New("it ended"), ended.err)
 		case <-ctx.Done():

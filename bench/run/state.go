@@ -38,9 +38,9 @@ func (b *bench) history(ctx context.Context, w workload, partitions int) (string
 	})
 }
 
-// restore measures how a store comes back from its changelog alone, and how
-// fast the next start is, which finds it on disk.
-func (b *bench) restore(ctx context.Context, w workload, partitions int) ([]summary, error) {
+// restores runs a workload of restores once and again on one changelog; records is
+// what its rates count.
+func (b *bench) restores(ctx context.Context, w workload, partitions int, records int64, once func(ctx context.Context, o order, i int) (pair, error)) ([]summary, error) {
 	log, err := b.history(ctx, w, partitions)
 	if err != nil {
 		return nil, err
@@ -48,64 +48,94 @@ func (b *bench) restore(ctx context.Context, w workload, partitions int) ([]summ
 	defer b.forget(context.WithoutCancel(ctx), log)
 	var pairs []pair
 	for i := range b.s.runs {
-		p, err := b.restoreOnce(ctx, w, log, partitions, i)
+		o, err := b.orderOn(ctx, w, log, partitions, i)
 		if err != nil {
 			return nil, err
 		}
-		b.tell(w, i, p)
-		fmt.Fprintf(b.say, "bench: restore run %d of %d: heddle %.2f s, bare %.2f s; again with local state %.2f s; all read in %.1f s with a peak of %d MiB\n",
-			i+1, b.s.runs, p.heddle.SteadySeconds, p.bare.SteadySeconds, p.again.ReadySeconds, p.heddle.ScanSeconds, p.heddle.scanPeak>>20)
+		p, err := once(ctx, o, i)
+		b.forget(context.WithoutCancel(ctx), o.in)
+		if err != nil {
+			return nil, err
+		}
 		pairs = append(pairs, p)
 	}
-	s := b.summarize(w, partitions, w.keys.Users*w.history, pairs)
+	s := b.summarize(w, partitions, records, pairs)
 	s.seconds(pairs)
 	s.StateMiB, s.History = stateMiB(w), w.history
 	return []summary{s}, nil
 }
 
-func (b *bench) restoreOnce(ctx context.Context, w workload, log string, partitions, i int) (p pair, err error) {
-	in, err := b.input(ctx, w, partitions) // it stays empty
+// orderOn makes an order with an input that is empty, for a store with that
+// changelog.
+func (b *bench) orderOn(ctx context.Context, w workload, log string, partitions, i int) (order, error) {
+	w.records = 0
+	in, err := b.input(ctx, w, partitions)
 	if err != nil {
-		return p, err
+		return order{}, err
 	}
-	defer b.forget(context.WithoutCancel(ctx), in)
 	o, err := b.order(ctx, w, in, partitions, i, "heddle")
 	if err != nil {
-		return p, err
+		b.forget(context.WithoutCancel(ctx), in)
+		return o, err
 	}
 	b.forget(ctx, o.createdOutput)
 	o.createdOutput = log
+	return o, nil
+}
+
+// restore measures how a store comes back from its changelog alone, and how
+// fast the next start is, which finds it on disk.
+func (b *bench) restore(ctx context.Context, w workload, partitions int) ([]summary, error) {
+	records := w.keys.Users * w.history
+	return b.restores(ctx, w, partitions, records, func(ctx context.Context, o order, i int) (pair, error) {
+		p, err := b.restoreOnce(ctx, o, records, i)
+		if err == nil {
+			b.tell(w, i, p)
+			fmt.Fprintf(b.say, "bench: restore run %d of %d: heddle %.2f s, bare %.2f s; again with local state %.2f s; all read in %.1f s with a peak of %d MiB\n",
+				i+1, b.s.runs, p.heddle.SteadySeconds, p.bare.SteadySeconds, p.again.ReadySeconds, p.heddle.ScanSeconds, p.heddle.scanPeak>>20)
+		}
+		return p, err
+	})
+}
+
+func (b *bench) restoreOnce(ctx context.Context, o order, records int64, i int) (p pair, err error) {
 	if o.profile != "" {
 		o.environment = append(o.environment, steady.EnvReadyProfile+"="+o.profile)
 		o.profile = ""
 	}
 	o.config = append(o.config, "bench.scan=true")
-	if p.heddle, err = b.start(ctx, o, b.heddle); err != nil {
+	if p.heddle, err = b.restored(ctx, o, records); err != nil {
 		return p, fmt.Errorf("heddle: %w", err)
 	}
-	if p.heddle.Scanned != w.keys.Users {
-		return p, fmt.Errorf("the restored stores hold %d entries, the changelog %d", p.heddle.Scanned, w.keys.Users)
-	}
-	p.heddle.scanPeak, p.heddle.PeakRSSBytes = p.heddle.PeakRSSBytes, p.heddle.ReadyRSSBytes
-	p.heddle = p.heddle.ready(w.keys.Users * w.history)
 	o.environment = nil
-	if p.again, err = b.start(ctx, o, b.heddle); err != nil {
+	if p.again, err = b.restored(ctx, o, records); err != nil {
 		return p, fmt.Errorf("heddle, the second start: %w", err)
-	}
-	if p.again.Scanned != w.keys.Users {
-		return p, fmt.Errorf("at the second start the stores hold %d entries, the changelog %d", p.again.Scanned, w.keys.Users)
 	}
 	if err := os.RemoveAll(filepath.Join(b.work, "home")); err != nil {
 		return p, err
 	}
 	if b.s.profiles != "" {
-		o.environment = []string{steady.EnvReadyProfile + "=" + filepath.Join(b.s.profiles, fmt.Sprintf("restore-%d-run%d-bare.prof", partitions, i+1))}
+		o.environment = []string{steady.EnvReadyProfile + "=" + filepath.Join(b.s.profiles, fmt.Sprintf("restore-%d-run%d-bare.prof", o.partitions, i+1))}
 	}
 	if p.bare, err = b.start(ctx, o, b.bare); err != nil {
 		return p, fmt.Errorf("bare loop: %w", err)
 	}
-	p.bare = p.bare.ready(w.keys.Users * w.history)
+	p.bare = p.bare.ready(records)
 	return p, nil
+}
+
+// restored starts the job, and checks all of what it has restored; records is
+// what its rate counts.
+func (b *bench) restored(ctx context.Context, o order, records int64) (result, error) {
+	r, err := b.start(ctx, o, b.heddle)
+	if err != nil {
+		return r, err
+	}
+	if r.Scanned != o.workload.keys.Users {
+		return r, fmt.Errorf("the restored stores hold %d entries, the changelog %d", r.Scanned, o.workload.keys.Users)
+	}
+	r.scanPeak, r.PeakRSSBytes = r.PeakRSSBytes, r.ReadyRSSBytes // reading it all takes more
+	return r.ready(records), nil
 }
 
 // start runs a side and gives what it reports.
@@ -126,19 +156,12 @@ func (b *bench) large(ctx context.Context, w workload, partitions int) ([]summar
 		return nil, err
 	}
 	defer b.forget(context.WithoutCancel(ctx), log)
-	empty := w
-	empty.records = 0
-	in, err := b.input(ctx, empty, partitions)
+	heddle, err := b.orderOn(ctx, w, log, partitions, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer b.forget(context.WithoutCancel(ctx), in)
-	heddle, err := b.order(ctx, empty, in, partitions, 0, "heddle")
-	if err != nil {
-		return nil, err
-	}
-	b.forget(ctx, heddle.createdOutput)
-	heddle.createdOutput, heddle.profile = log, ""
+	defer b.forget(context.WithoutCancel(ctx), heddle.in)
+	heddle.profile = ""
 	if _, err := b.start(ctx, heddle, b.heddle); err != nil {
 		return nil, fmt.Errorf("heddle, restoring: %w", err)
 	}
