@@ -115,23 +115,33 @@ func (a *appender) Write(p []byte) (int, error) {
 }
 
 func decodeJSON(serde string, b []byte, v any) error {
-	var err error
-	switch p := v.(type) {
-	case *any:
-		*p, err = parse(b)
-	default:
-		if t := reflect.TypeOf(v); t == nil || t.Kind() != reflect.Pointer {
-			return cannotDecodeInto(serde, v, "what JSON can be read into")
-		} else if holdsAny(t) {
-			err = json.Unmarshal(b, v, readingAny)
-		} else {
-			err = json.Unmarshal(b, v, reading)
+	if p, ok := v.(*any); ok {
+		var err error
+		if *p, err = parse(b); err != nil {
+			return decodeFailed(serde, v, err)
 		}
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("serde %s: decode into %T: %w", serde, v, err)
+	to := reflect.ValueOf(v)
+	if to.Kind() != reflect.Pointer {
+		return cannotDecodeInto(serde, v, "what JSON can be read into")
+	}
+	how := shapeOf(to.Type())
+	if how.plain != nil && !to.IsNil() && how.plain.read(b, to.Elem()) {
+		return nil
+	}
+	options := reading
+	if how.any {
+		options = readingAny
+	}
+	if err := json.Unmarshal(b, v, options); err != nil {
+		return decodeFailed(serde, v, err)
 	}
 	return nil
+}
+
+func decodeFailed(serde string, v any, err error) error {
+	return fmt.Errorf("serde %s: decode into %T: %w", serde, v, err)
 }
 
 // parse reads one JSON text and what must be nothing behind it.
@@ -243,18 +253,7 @@ func number(literal string) any {
 	return Number(literal)
 }
 
-var anyTypes sync.Map // reflect.Type -> bool
-
-// holdsAny tells if an interface may be met when JSON is read into t.
-func holdsAny(t reflect.Type) bool {
-	if v, ok := anyTypes.Load(t); ok {
-		return v.(bool)
-	}
-	v := reachesAny(t, map[reflect.Type]bool{})
-	anyTypes.Store(t, v)
-	return v
-}
-
+// reachesAny tells if an interface may be met when JSON is read into t.
 func reachesAny(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return false
