@@ -9,13 +9,13 @@ import (
 )
 
 // consume makes the consumers and tells them where to begin.
-func (c *Container) consume(starts []start) error {
-	for _, s := range starts {
-		consumer, err := c.consumer(s.source.System)
+func (c *Container) consume(inputs []input) error {
+	for _, in := range inputs {
+		consumer, err := c.consumer(in.source.System)
 		if err != nil {
 			return err
 		}
-		if err := consumer.Assign(s.source, s.position.offset); err != nil {
+		if err := consumer.Assign(in.source, in.position.offset); err != nil {
 			return fmt.Errorf("container %s: %w", c.opts.Model.ID, err)
 		}
 	}

@@ -6,14 +6,44 @@
 // One goroutine per task (loop.go) owns everything of the task: the order of
 // its messages, its stores, its commits. One goroutine per input system
 // (fetch.go) polls the consumer and hands batches, never single messages, to
-// the tasks' inboxes (inbox.go). What a task does next, which buffers are full
-// and where a partition is read from are decided by functions without clock,
-// goroutine or I/O (op.go, flow.go, start.go).
+// the tasks' inboxes (inbox.go). What a task does next, which input comes next,
+// which buffers are full and where a partition is read from are decided by
+// functions without clock, goroutine or I/O (op.go, choose.go, ahead.go,
+// position.go).
 //
 // The hot path, one call of a task's Process, costs one atomic load besides the
 // call: timers, commits asked for by other tasks and the end of the container
 // are bits of one word per task (signals.go) that the loop looks at between two
 // messages.
+//
+// # Files
+//
+//	container.go    the container's life: New, Run; options.go is what it is given
+//	control.go      what it is told while it runs: stop, pause, commit, failure
+//	start.go        all before the first message, in its order; shut.go the end
+//	instance.go     a task and what belongs to it (Samza: TaskInstance);
+//	                context.go is what the task sees of it
+//	inputs.go       the input partitions and who reads them; resolve.go what the
+//	                configuration says of a stream
+//	output.go       what a task sends; arena.go where it is encoded
+//	commit.go       a commit; transaction.go a commit that is exactly once
+//	stores.go       the task's stores and their restore (restores.go: how far);
+//	                statefolders.go where they lie; snapshots.go copies of them
+//	side.go         stores filled from side inputs: sidefill.go at the start,
+//	                sidefollow.go from then on
+//	query.go        questions about the state: asks.go what a task's goroutine is
+//	                asked, scan.go ranges read page by page
+//	link.go         the tie to the application master; report.go what it is told
+//	main.go         a user's program: process.go runs one container, local.go a
+//	                whole job (prepare.go, localpages.go)
+//
+// # Words
+//
+// A lane is one input partition of one task. A feed is the same partition as it
+// is fetched, once for all its lanes. A parcel is one fetched batch on its way
+// to one task. The ring of a task holds its lanes with messages, the next in
+// turn first. To seal is to make a checkpoint safe; a position is unsealed if a
+// second start would choose another.
 //
 // # Order of a commit
 //

@@ -112,51 +112,6 @@ type instance struct {
 	drops                    int64
 }
 
-// taskCounts are the task's metrics under Samza's names.
-type taskCounts struct {
-	processed, windows, commits, sends task.Counter
-	deserialization, serialization     task.Counter
-	ignored, sendFailed                task.Counter
-	processTime, windowTime            task.Timer
-	commitTime                         task.Timer
-}
-
-const (
-	taskMetrics      = "org.apache.samza.container.TaskInstanceMetrics"
-	containerMetrics = "org.apache.samza.container.SamzaContainerMetrics"
-)
-
-func newTaskCounts(m task.Metrics) taskCounts {
-	return taskCounts{
-		processed:       m.Counter(taskMetrics, "messages-actually-processed"),
-		windows:         m.Counter(taskMetrics, "window-calls"),
-		commits:         m.Counter(taskMetrics, "commit-calls"),
-		sends:           m.Counter(taskMetrics, "send-calls"),
-		deserialization: m.Counter("org.apache.samza.system.SystemConsumersMetrics", "deserialization error"),
-		serialization:   m.Counter("org.apache.samza.system.SystemProducersMetrics", "serialization error"),
-		ignored:         m.Counter(taskMetrics, "exceptions-ignored"),
-		sendFailed:      m.Counter("org.apache.samza.system.kafka.KafkaSystemProducerMetrics", "send-failed"),
-		processTime:     m.Timer(containerMetrics, "process-ns"),
-		windowTime:      m.Timer(containerMetrics, "window-ns"),
-		commitTime:      m.Timer(taskMetrics, "commit-ns"),
-	}
-}
-
-// containerCounts are the container's metrics under Samza's names.
-type containerCounts struct {
-	processed, windows, commits task.Counter
-	startup                     task.Gauge
-}
-
-func newContainerCounts(m task.Metrics) containerCounts {
-	return containerCounts{
-		processed: m.Counter(containerMetrics, "process-envelopes"),
-		windows:   m.Counter(containerMetrics, "window-calls"),
-		commits:   m.Counter(containerMetrics, "commit-calls"),
-		startup:   m.Gauge(containerMetrics, "container-startup-time"),
-	}
-}
-
 // committed takes note of a commit that succeeded.
 func (t *instance) committed(began time.Time, _ checkpoint.Checkpoint) {
 	t.worked = false
@@ -207,4 +162,35 @@ func (t *instance) dropped(what string, cause error) {
 // where names the message at hand, for errors.
 func where(m *task.Message) string {
 	return fmt.Sprintf("topic %s, partition %d, offset %d (system %s)", m.Source.Stream, m.Source.Partition, m.Offset, m.Source.System)
+}
+
+// buildTasks makes the instances, in the order of their names.
+func (c *Container) buildTasks() error {
+	for _, name := range c.opts.Model.TaskNames() {
+		made := c.opts.NewTask()
+		if made == nil {
+			return fmt.Errorf("task %q: its factory (task.class) gave nil", name)
+		}
+		t := &instance{
+			name: name, task: made, settings: c.settings,
+			fetchers: map[*lane]*fetcher{}, checkpoints: c.opts.Checkpoints,
+			log: c.log.With("task", name), events: c.events, home: c, now: c.now, hard: c.hard,
+			flows: &c.flows, container: &c.counts, failpoint: c.opts.Failpoint,
+			sig: newSignals(), interrupts: urgent,
+		}
+		t.inbox.sig = &t.sig
+		t.registry = c.opts.Metrics(name)
+		t.counts = newTaskCounts(t.registry)
+		t.out = outputs{
+			open:    func(sys string) (system.Outbox, error) { return c.outbox(t, name, sys) },
+			resolve: c.resolved.output,
+			flows:   &c.flows,
+			arena:   arena{limit: c.settings.arenaChunk},
+		}
+		t.changelogs = outputs{
+			open: func(sys string) (system.Outbox, error) { return c.outbox(t, name+" (changelogs)", sys) },
+		}
+		c.tasks = append(c.tasks, t)
+	}
+	return nil
 }

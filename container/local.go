@@ -62,34 +62,9 @@ func readConfig(file string) (config.Config, error) {
 
 // localJob is all containers of a job in one process.
 type localJob struct {
+	stopper
 	sideInputs map[string]task.SideInput
 	getenv     func(string) string
-
-	mu         sync.Mutex
-	why        string // to stop; "" if not
-	begun      context.CancelFunc
-	containers []*Container
-}
-
-// stop ends the job in order, also while it starts.
-func (j *localJob) stop(why string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.why == "" {
-		j.why = why
-	}
-	if len(j.containers) == 0 && j.begun != nil {
-		j.begun()
-	}
-	for _, c := range j.containers {
-		c.Stop(why)
-	}
-}
-
-func (j *localJob) stopped() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.why != ""
 }
 
 func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factory, sink events.Sink, log *slog.Logger) (err error) {
@@ -99,15 +74,8 @@ func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factor
 	}
 	defer func() { err = errors.Join(err, systems.Close()) }()
 
-	starting, cancel := context.WithCancel(ctx)
+	starting, cancel := j.starting(ctx)
 	defer cancel()
-	j.mu.Lock()
-	j.begun = cancel
-	if j.why != "" {
-		cancel()
-	}
-	j.mu.Unlock()
-
 	if err := tellEmbedded(starting, c, systems, sink); err != nil {
 		return err
 	}
@@ -171,14 +139,7 @@ func (j *localJob) limitMemory(c config.Config, containers int) error {
 // runAll runs the containers until all have ended. When one fails the others
 // end in order.
 func (j *localJob) runAll(ctx context.Context, containers []*Container) error {
-	j.mu.Lock()
-	j.containers = containers
-	for _, c := range containers {
-		if j.why != "" {
-			c.Stop(j.why)
-		}
-	}
-	j.mu.Unlock()
+	j.made(containers...)
 	var (
 		wg    sync.WaitGroup
 		mu    sync.Mutex

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,20 +30,19 @@ func (p *program) runContainer() (err error) {
 	if err != nil {
 		return err
 	}
-	job := &process{log: log, id: id}
+	job := &process{program: p, log: log, id: id, secrets: secrets, monitored: execution != "", began: p.now()}
 	ctx, done := p.watch(context.Background(), job.terminate)
 	defer done()
-	began := p.now()
 	log.Info("container starts", "container", id, "execution", execution, "coordinator", url, "pid", os.Getpid())
 
 	credential, _ := secrets.Secret(launch.SecretCredential)
-	client := coordinator.NewClient(url, id, execution, string(credential))
-	defer client.Close()
+	job.client = coordinator.NewClient(url, id, execution, string(credential))
+	defer job.client.Close()
 	starting, cancel := job.starting(ctx)
 	defer cancel()
-	model, err := client.JobModel(starting)
+	model, err := job.client.JobModel(starting)
 	if err == nil {
-		err = job.run(ctx, starting, p, model, secrets, client, execution != "", began)
+		err = job.run(ctx, starting, model)
 	}
 	if err != nil && job.stopped() && ctx.Err() == nil && errors.Is(err, context.Canceled) {
 		err = nil // told to stop while it was starting
@@ -76,43 +76,26 @@ func readSecrets(file string) (*security.Credentials, error) {
 
 // process is one container as a process of its own.
 type process struct {
-	log *slog.Logger
-	id  string
-
-	mu        sync.Mutex
-	why       string
-	begun     context.CancelFunc
-	container *Container
-	// terminated: a signal was why.
+	stopper
+	program *program
+	log     *slog.Logger
+	id      string
+	client  *coordinator.Client
+	secrets *security.Credentials
+	// monitored tells that the application master counts this execution: without an
+	// answer of it the process stops itself.
+	monitored bool
+	began     time.Time
+	// terminated: a signal was why. It is guarded by mu.
 	terminated bool
 }
 
 // terminate is stop because of a signal.
 func (j *process) terminate(why string) {
 	j.mu.Lock()
-	j.terminated = j.why == "" && (j.container == nil || !j.container.isStopping())
+	j.terminated = j.why == "" && !slices.ContainsFunc(j.containers, (*Container).isStopping)
 	j.mu.Unlock()
 	j.stop(why)
-}
-
-// stop ends the container in order, also while it starts.
-func (j *process) stop(why string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.why == "" {
-		j.why = why
-	}
-	if j.container != nil {
-		j.container.Stop(why)
-	} else if j.begun != nil {
-		j.begun()
-	}
-}
-
-func (j *process) stopped() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.why != ""
 }
 
 func (j *process) byTerminate() bool {
@@ -121,21 +104,11 @@ func (j *process) byTerminate() bool {
 	return j.terminated
 }
 
-// starting gives a context that ends with ctx, or when the process is told to
-// stop before it has a container.
-func (j *process) starting(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.begun = cancel
-	if j.why != "" {
-		cancel()
-	}
-	return ctx, cancel
-}
-
-func (j *process) run(ctx, starting context.Context, p *program, model jobmodel.JobModel, secrets *security.Credentials, client *coordinator.Client, monitored bool, began time.Time) (err error) {
-	c, err := launch.WithSecrets(model.Config, secrets)
+// run makes the container of the model and runs it. starting is for what comes
+// before it.
+func (j *process) run(ctx, starting context.Context, model jobmodel.JobModel) (err error) {
+	p := j.program
+	c, err := launch.WithSecrets(model.Config, j.secrets)
 	if err != nil {
 		return err
 	}
@@ -173,22 +146,16 @@ func (j *process) run(ctx, starting context.Context, p *program, model jobmodel.
 	m := newMeasures(c, j.id)
 	made, err := New(Options{
 		Config: c, Model: mine, NewTask: newTask, System: systems.Get, Checkpoints: checkpoints, Stores: specs,
-		Metrics: m.of, Logger: j.log, UntilCaughtUp: config.HeddleRunUntilCaughtUp.Of(c), Preloaded: preloaded, StartedAt: began,
+		Metrics: m.of, Logger: j.log, UntilCaughtUp: config.HeddleRunUntilCaughtUp.Of(c), Preloaded: preloaded, StartedAt: j.began,
 		JobTasks: jobTasks(model), Getenv: p.getenv, SideInputs: p.sideInputs, Failpoint: p.failpoint,
 	})
 	if err != nil {
 		return err
 	}
-	j.mu.Lock()
-	j.container = made
-	if j.why != "" {
-		made.Stop(j.why)
-	}
-	j.mu.Unlock()
-
+	j.made(made)
 	hard, endHard := context.WithCancelCause(ctx)
 	defer endHard(nil)
-	stopLink := j.tie(hard, endHard, c, client, made, m, monitored)
+	stopLink := j.tie(hard, endHard, c, made, m)
 	defer stopLink()
 	stopReporters, err := startReporters(c, systems, m, p.getenv(launch.EnvExecutionID), p.now, j.log)
 	if err != nil {
@@ -200,16 +167,16 @@ func (j *process) run(ctx, starting context.Context, p *program, model jobmodel.
 
 // tie starts the link to the application master; the function ends it, after
 // a last report.
-func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c config.Config, client *coordinator.Client, made *Container, m *measures, monitored bool) (stop func()) {
+func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c config.Config, made *Container, m *measures) (stop func()) {
 	l := &link{
-		client: client, target: made, end: func(why error) { endHard(why) }, log: j.log, now: time.Now,
+		client: j.client, target: made, end: func(why error) { endHard(why) }, log: j.log, now: time.Now,
 		report: func() coordinator.Report {
 			r := made.Report()
 			r.Metrics = m.snapshot()
 			return r
 		},
 	}
-	if monitored && config.JobHeartbeatMonitor.Of(c) {
+	if j.monitored && config.JobHeartbeatMonitor.Of(c) {
 		l.silence, l.grace = coordinator.GiveUpAfter, config.TaskShutdown.Of(c)
 	}
 	ctx, cancel := context.WithCancel(hard)
@@ -223,7 +190,7 @@ func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c c
 		// once, it hears of the end from the node.
 		last, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
-		_, _ = client.Report(last, l.report())
+		_, _ = j.client.Report(last, l.report())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/metrics"
+	"time"
 
 	"heddle/coordinator"
 )
@@ -90,3 +91,24 @@ func heapBytes() int64 {
 	}
 	return int64(s[0].Value.Uint64())
 }
+
+// measureStores notes the sizes of the task's stores for others, not more often
+// than anybody looks. The task's goroutine calls it.
+func (t *instance) measureStores() {
+	now := t.now()
+	if t.stores == nil || now.Sub(t.measured) < measureEvery {
+		return
+	}
+	t.measured = now
+	var sizes []coordinator.StoreReport
+	for _, s := range t.stores.Sizes() {
+		r := coordinator.StoreReport{Store: s.Store, Entries: s.Entries, Bytes: s.Bytes, Source: string(t.restores.of(s.Store).Source)}
+		if !s.Snapshot.IsZero() {
+			r.SnapshotAt = s.Snapshot.UnixMilli()
+		}
+		sizes = append(sizes, r)
+	}
+	t.sizes.Store(&sizes)
+}
+
+const measureEvery = 5 * time.Second

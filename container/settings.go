@@ -97,13 +97,14 @@ func get[T any](v *T, k config.Key[T], c config.Config) (err error) {
 
 // inputSettings is what the configuration says of one input stream.
 type inputSettings struct {
-	oldest       bool
-	reset        bool
-	outOfRange   string
-	committed    bool // reads only committed records
-	threshold    int
-	thresholdLen int // in bytes
-	rank         rank
+	oldest     bool
+	reset      bool
+	outOfRange string
+	committed  bool // reads only committed records
+	// threshold and thresholdBytes are the system's samza.fetch.threshold and
+	// samza.fetch.threshold.bytes.
+	threshold, thresholdBytes int
+	rank                      rank
 }
 
 func readInput(c config.Config, id system.StreamID) (inputSettings, error) {
@@ -119,7 +120,7 @@ func readInput(c config.Config, id system.StreamID) (inputSettings, error) {
 	if err != nil {
 		return in, err
 	}
-	in.thresholdLen = int(bytes)
+	in.thresholdBytes = int(bytes)
 	reset, err := config.SystemStreamAutoOffsetReset.Get(c, id.System, id.Stream)
 	if err != nil {
 		return in, err

@@ -67,7 +67,7 @@ func (c *Container) cause() error {
 // shut is the last part of the end, good or bad: Close of every task, stores,
 // producers, consumers.
 func (c *Container) shut(err error) error {
-	c.queries.close()
+	c.scans.close()
 	errs := []error{c.side.stopFollowing(), c.endTransactions(err != nil)}
 	left := false
 	for _, t := range c.tasks {
@@ -119,4 +119,22 @@ func (c *Container) closeProducers() error {
 		errs = append(errs, producers[name].Close())
 	}
 	return errors.Join(errs...)
+}
+
+// finishStarted ends in order the tasks that were ready when the container was
+// told to end before all were: their Init may have sent something.
+func (c *Container) finishStarted() error {
+	limit := time.AfterFunc(c.settings.shutdown, func() {
+		c.fail(fmt.Errorf("container %s: not stopped after %v (task.shutdown.ms)", c.opts.Model.ID, c.settings.shutdown))
+	})
+	defer limit.Stop()
+	for _, t := range c.tasks {
+		if !t.ready {
+			continue
+		}
+		if err := t.finish(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -2,119 +2,122 @@ package container
 
 import (
 	"fmt"
-	"strconv"
-
-	"heddle/system"
+	"sync"
+	"sync/atomic"
 )
 
-// position is where a partition is read from, and why.
-type position struct {
-	// offset is the first message to read, always a number of the partition.
-	offset int64
-	origin origin
-	// lost counts offsets between the checkpoint and what the partition still
-	// has; they cannot be read any more.
-	lost int64
-}
-
-// origin says what decided about a position.
-type origin uint8
-
-const (
-	fromCheckpoint origin = iota
-	fromOldest
-	fromUpcoming
-	fromPreload
-	// fromReset: the checkpoint lies outside of the partition.
-	fromReset
-	// fromRemade: the checkpoint is of another topic of that name.
-	fromRemade
-)
-
-func (o origin) String() string {
-	return [...]string{"the checkpoint", "the oldest message", "the newest message", "the first preloaded message",
-		"the checkpoint lies outside of the partition", "the topic was made anew since the checkpoint"}[o]
-}
-
-// startQuestion is all that a starting position depends on.
-type startQuestion struct {
-	partition system.Partition
-	// checkpoint is the offset of the last processed message; "" if none.
-	checkpoint string
-	// remade: the checkpoint is of another topic of that name, which was deleted.
-	remade bool
-	// ignore is samza.reset.offset: the checkpoint does not count.
-	ignore bool
-	// preloaded is the offset of the first record that this start of run-job
-	// appended to the partition; -1 if none.
-	preloaded int64
-	// oldest is samza.offset.default: true for oldest, false for upcoming.
-	oldest bool
-	// outOfRange is systems.S.consumer.auto.offset.reset if it is set: "oldest",
-	// "upcoming" or "none"; "" if it is not.
-	outOfRange string
-	ends       system.Ends
-	// end is where the partition ends for this reader: ends.Next, or
-	// ends.Stable under read_committed.
-	end int64
-}
-
-// startPosition decides where a partition is read from (Samza: OffsetManager):
-// one behind the checkpoint; without one from the first preloaded record, else
-// from the default.
-//
-// A checkpoint outside of the partition is where this differs from Samza,
-// whose Kafka client then jumps to the newest message and loses what lies
-// between. Here reading goes on at the oldest message that there is: where
-// retention was faster than the job nothing readable is skipped, and a topic
-// that was deleted and made anew is read from its beginning, whatever its
-// offsets are by now, if the system gives topics ids. A set auto.offset.reset is
-// obeyed.
-func startPosition(q startQuestion) (position, error) {
-	if q.checkpoint == "" || q.ignore {
-		return defaultPosition(q), nil
+// start brings the container to the point where its tasks may be called, in
+// Samza's order: checkpoints and starting positions, producers, stores, the
+// commit at the start, Init, consumers. With exactly-once it takes over the
+// tasks' transactions before all of that.
+func (c *Container) start() error {
+	if len(c.opts.Model.Tasks) == 0 {
+		return fmt.Errorf("container %s has no tasks; lower job.container.count", c.opts.Model.ID)
 	}
-	last, err := strconv.ParseInt(q.checkpoint, 10, 64)
+	if err := c.buildTasks(); err != nil {
+		return err
+	}
+	if err := c.takeOver(); err != nil {
+		return err
+	}
+	inputs, err := c.positions()
 	if err != nil {
-		return position{}, fmt.Errorf("starting position of %s: the checkpoint holds the offset %q, which is no number; correct it with `run-job checkpoint set`, or set samza.reset.offset=true for the stream to start from its samza.offset.default", q.partition, q.checkpoint)
+		return err
 	}
-	offset := last + 1
-	origin := fromReset
-	switch {
-	case q.remade:
-		// Of the new topic nothing was read, and nothing of it is lost.
-		origin, offset = fromRemade, q.ends.Oldest
-	case offset >= q.ends.Oldest && offset <= q.ends.Next:
-		return position{offset: offset, origin: fromCheckpoint}, nil
+	c.announce(inputs)
+	c.assignLanes(inputs)
+	c.mu.Lock()
+	c.published = c.tasks
+	c.mu.Unlock()
+	if err := c.findChangelogs(); err != nil {
+		return err
 	}
-	lost := max(q.ends.Oldest-offset, 0)
-	switch {
-	case q.outOfRange == "none" && q.remade:
-		return position{}, fmt.Errorf("starting position of %s: the topic was deleted and made anew since the checkpoint, and auto.offset.reset=none forbids to choose another; choose one with `run-job checkpoint set`: %w",
-			q.partition, system.ErrOutOfRange)
-	case q.outOfRange == "none":
-		return position{}, fmt.Errorf("starting position of %s: the checkpoint says %d, the partition holds %d to %d, and auto.offset.reset=none forbids to choose another; correct it with `run-job checkpoint set`: %w",
-			q.partition, offset, q.ends.Oldest, q.ends.Next, system.ErrOutOfRange)
-	case q.outOfRange == "upcoming":
-		return position{offset: q.end, origin: origin, lost: max(q.end-offset, 0)}, nil
+	if err := c.findState(); err != nil {
+		return err
 	}
-	return position{offset: q.ends.Oldest, origin: origin, lost: lost}, nil
+	if err := c.openShared(); err != nil {
+		return err
+	}
+	if err := c.openSnapshots(); err != nil {
+		return err
+	}
+	if err := c.each(c.parallel, c.open); err != nil {
+		return err
+	}
+	c.cleanState()
+	if err := c.consume(inputs); err != nil {
+		return err
+	}
+	return c.follow()
 }
 
-func defaultPosition(q startQuestion) position {
-	switch {
-	case q.preloaded >= 0:
-		return position{offset: max(q.preloaded, q.ends.Oldest), origin: fromPreload}
-	case q.oldest:
-		return position{offset: q.ends.Oldest, origin: fromOldest}
+// How many tasks restore and initialise at a time.
+const startParallel = 16
+
+// each calls f for every task, a number of them at a time, until one fails or
+// the container is told to end.
+func (c *Container) each(limit int, f func(*instance) error) error {
+	var (
+		wg   sync.WaitGroup
+		next atomic.Int32
+		mu   sync.Mutex
+		errs error
+	)
+	for range min(limit, len(c.tasks)) {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				mu.Lock()
+				stop := errs != nil
+				mu.Unlock()
+				if i >= len(c.tasks) || stop {
+					return
+				}
+				err := c.begun.Err()
+				if err == nil {
+					err = f(c.tasks[i])
+				}
+				if err != nil {
+					mu.Lock()
+					if errs == nil {
+						errs = err
+					}
+					mu.Unlock()
+				}
+			}
+		})
 	}
-	return position{offset: q.end, origin: fromUpcoming}
+	wg.Wait()
+	return errs
 }
 
-// unsealed says whether a start from that position has to be written down before
-// the first message: a container that is killed before its first commit would
-// begin at another "newest" otherwise, or at what the next start of run-job
-// preloads, and skip what came in between.
-func (p position) unsealed() bool {
-	return p.origin == fromUpcoming || p.origin == fromPreload || p.origin == fromReset || p.origin == fromRemade
+// open readies one task: its stores, the commit at the start, Init.
+func (c *Container) open(t *instance) error {
+	if err := c.openStores(t); err != nil {
+		return err
+	}
+	t.measureStores()
+	t.lastCommit = c.now()
+	if t.sealAtStart() {
+		if err := t.commit(); err != nil {
+			return fmt.Errorf("at the start: %w", err)
+		}
+	}
+	t.opened = true
+	if err := t.initialize(); err != nil {
+		return err
+	}
+	t.ready = true
+	return nil
+}
+
+// sealAtStart says whether the task commits before its first message: after a
+// transactional restore (Samza: TaskInstance.init), so that what was undone is
+// not undone again; and where an input begins at an offset that another
+// start would not choose again.
+func (t *instance) sealAtStart() bool {
+	if t.checkpoints == nil {
+		return false
+	}
+	return t.unsealed || t.settings.transactionalRestore && len(t.logged) > 0
 }
