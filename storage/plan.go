@@ -147,11 +147,7 @@ func (p Plan) useless(m Mark, ends system.Ends, policy Policy, now time.Time) (w
 	case m.Offset > p.Offset:
 		return fmt.Sprintf("it is of offset %d, but the committed state ends at %d (was the checkpoint set back?)", m.Offset, p.Offset), true
 	case m.Offset+1 < p.To && old:
-		age := "of unknown age"
-		if !m.At.IsZero() {
-			age = now.Sub(m.At).Round(time.Second).String() + " old"
-		}
-		return fmt.Sprintf("it is %s, and deletions since then may be gone from the changelog (delete.retention.ms is %d)", age, retention.Milliseconds()), false
+		return fmt.Sprintf("it is %s, and deletions since then may be gone from the changelog (delete.retention.ms is %d)", ageOf(m.At, now), retention.Milliseconds()), false
 	}
 	return "", false
 }
@@ -215,16 +211,20 @@ func fromChangelog(t *Target, ends system.Ends, p Policy, now time.Time) (Plan, 
 	}
 	// A tenth is left for the time that restoring takes.
 	if !p.ExactlyOnce && !p.ByAge && offset+1 < ends.Stable && now.Sub(t.Committed) > lag/10*9 {
-		age := "of unknown age"
-		if !t.Committed.IsZero() {
-			age = now.Sub(t.Committed).Round(time.Second).String() + " old"
-		}
 		whole.Warning = fmt.Sprintf(
 			"the checkpoint is %s; records before its changelog offset %d may have been compacted away because of the %d after it (min.compaction.lag.ms is %d), so the store is restored to the changelog's end, and inputs that these count are processed again",
-			age, offset, ends.Stable-1-offset, lag.Milliseconds())
+			ageOf(t.Committed, now), offset, ends.Stable-1-offset, lag.Milliseconds())
 		return whole, nil
 	}
 	return Plan{From: ends.Oldest, To: offset + 1, End: ends.Stable, Offset: offset}, nil
+}
+
+// ageOf is how old something is, for people; the zero time is unknown.
+func ageOf(at, now time.Time) string {
+	if at.IsZero() {
+		return "of unknown age"
+	}
+	return now.Sub(at).Round(time.Second).String() + " old"
 }
 
 func offsetText(offset int64) string { return strconv.FormatInt(offset, 10) }

@@ -126,15 +126,6 @@ func (r Rebuild) run(ctx context.Context, sys system.System, progress func(Progr
 	return out, load.Finish(mark)
 }
 
-// pace works out how fast it goes and how long the rest takes.
-func (p *Progress) pace(took time.Duration) {
-	p.Rate, p.Left = 0, 0
-	if done := p.Next - p.From; took > 0 && done > 0 {
-		p.Rate = float64(done) / took.Seconds()
-		p.Left = time.Duration(float64(p.To-p.Next) / p.Rate * float64(time.Second))
-	}
-}
-
 // OpenRebuilt opens what a rebuild left in a folder, for reading. The serdes are
 // given by name, as serde.New takes them; "" stands for bytes.
 func OpenRebuilt(dir, keySerde, valueSerde string) (View, func() error, error) {

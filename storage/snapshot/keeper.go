@@ -17,41 +17,6 @@ import (
 	"heddle/storage"
 	"heddle/storage/engine"
 	"heddle/system/files"
-	"heddle/task"
-)
-
-// Options say where snapshots lie and when they are taken.
-type Options struct {
-	// Open opens the file system; it is called when it is first needed, and again
-	// after it failed. The keeper closes it.
-	Open func(ctx context.Context) (files.FileSystem, error)
-	// Root is the folder in it below which all snapshots lie
-	// (heddle.snapshot.uri).
-	Root string
-	// Scratch is a folder on the disk of the stores for copies that are not
-	// uploaded yet, which other processes may use at the same time.
-	Scratch string
-	// Interval is the time between two snapshots of a store
-	// (heddle.snapshot.interval.ms); 0 stands for 10 minutes.
-	Interval time.Duration
-	// Retain is how many complete snapshots are kept (heddle.snapshot.retain); 0
-	// stands for 2.
-	Retain int
-	// BytesPerSecond bounds uploads, and the reading of local files for their
-	// checksums before them (heddle.snapshot.bytes.per.second); 0: no bound.
-	BytesPerSecond int64
-	// Metrics is the container's registry.
-	Metrics task.Metrics
-	// Logger is required.
-	Logger *slog.Logger
-	// Now is the clock; nil: time.Now.
-	Now func() time.Time
-}
-
-// Defaults of Options.
-const (
-	DefaultInterval = 10 * time.Minute
-	DefaultRetain   = 2
 )
 
 const (
@@ -90,32 +55,6 @@ type Keeper struct {
 
 	opening sync.Mutex
 	fs      files.FileSystem
-}
-
-// series is what is known of the snapshots of one store of one task.
-type series struct {
-	id storage.Identity
-
-	// Under the keeper's lock.
-	due      time.Time
-	busy     bool // a copy waits or is uploaded
-	failures int
-	last     storage.Mark
-	lastAt   time.Time // of the last upload; zero: none yet
-	newest   time.Time // of the newest that is known; zero: none is
-
-	// Of the goroutine that uploads, but for a restore that was before it.
-	mu       sync.Mutex
-	sums     map[string]summed // by name in the engine's folder
-	bad      map[string]bool   // found damaged
-	decoded  map[string][]File // by the manifest's name
-	sequence int64             // of the newest manifest when we wrote, or left out, one; 0: never
-}
-
-// summed is a file whose content was read once.
-type summed struct {
-	info os.FileInfo
-	sum  string
 }
 
 // job is a copy on its way.
@@ -232,19 +171,6 @@ func markOf(e engine.OnDisk) (m storage.Mark, ok bool, err error) {
 	return m, !m.Between && !m.Beside, nil
 }
 
-// of needs k.mu.
-func (k *Keeper) of(id storage.Identity, now time.Time) *series {
-	s := k.series[id]
-	if s == nil {
-		s = &series{
-			id: id, due: nextDue(now, phase(id, k.o.Interval), k.o.Interval),
-			sums: map[string]summed{}, bad: map[string]bool{}, decoded: map[string][]File{},
-		}
-		k.series[id] = s
-	}
-	return s
-}
-
 // copyFolder needs k.mu.
 func (k *Keeper) copyFolder(now time.Time) (string, error) {
 	if k.scratch == nil {
@@ -282,76 +208,6 @@ func (k *Keeper) Newest(id storage.Identity) time.Time {
 		return s.newest
 	}
 	return time.Time{}
-}
-
-// fileSystem opens the file system, or gives the one that is open. It fails at
-// once while the file system is given time: each task of a container would wait
-// for it.
-func (k *Keeper) fileSystem(ctx context.Context) (files.FileSystem, error) {
-	k.opening.Lock()
-	defer k.opening.Unlock()
-	if err := cmp.Or(k.life.Err(), k.away()); err != nil {
-		return nil, err
-	}
-	if k.fs != nil {
-		return k.fs, nil
-	}
-	fs, err := k.o.Open(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		k.failed(err)
-		return nil, err
-	}
-	k.fs = fs
-	return fs, nil
-}
-
-// away is why nothing is asked of the file system now; nil: nothing.
-func (k *Keeper) away() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if left := k.again.Sub(k.o.Now()); k.failures > 0 && left > 0 {
-		return &awayError{left, k.failure}
-	}
-	return nil
-}
-
-// awayError: the file system failed just now, and is not asked.
-type awayError struct {
-	left time.Duration
-	last error
-}
-
-// Error is error's.
-func (a *awayError) Error() string {
-	return fmt.Sprintf("the file system is tried again in %s; it failed: %v", a.left.Round(time.Second), a.last)
-}
-
-// Unwrap is errors'.
-func (a *awayError) Unwrap() error { return a.last }
-
-// failed notes a failure of the file system.
-func (k *Keeper) failed(err error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	now := k.o.Now()
-	if now.Before(k.again) {
-		return // of the same time
-	}
-	k.failures++
-	k.failure = err
-	k.again = now.Add(backoff(k.failures))
-}
-
-// answered notes that the file system works; it tells if it did not before.
-func (k *Keeper) answered() (again bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	again = k.failures > 0
-	k.failures, k.failure, k.again = 0, nil, time.Time{}
-	return again
 }
 
 func (k *Keeper) logger(id storage.Identity) *slog.Logger {

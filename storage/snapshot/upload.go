@@ -4,29 +4,18 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"heddle/system/files"
 )
 
-const (
-	// inlineFile is the size up to which a file lies in the manifest, and
-	// inlineAll what all of them may have together: an engine has a handful of
-	// tiny files, each of which would cost the NameNode an entry.
-	inlineFile = 4 << 10
-	inlineAll  = 32 << 10
-	fileMode   = 0o600
-)
+const fileMode = 0o600
 
 // errLocal marks a failure of this machine: the file system of the snapshots
 // has no part in it.
@@ -230,138 +219,4 @@ func readManifest(ctx context.Context, fs files.FileSystem, name string) (Manife
 		return Manifest{}, fmt.Errorf("manifest %s: %w", name, err)
 	}
 	return m, nil
-}
-
-// sweep looks at what lies there after the manifest ours was written, and removes
-// what no snapshot needs any more. It is an error if ours is not whole: another
-// process removed a file of it meanwhile. All other failures are of no weight:
-// the next snapshot tries again.
-func (k *Keeper) sweep(ctx context.Context, fs files.FileSystem, folder string, s *series, now time.Time, ours string) error {
-	manifests, content, err := look(ctx, fs, folder)
-	if err != nil {
-		return err
-	}
-	found := listed(manifests)
-	s.read(ctx, fs, folder, found)
-	t := sweep(now, found, manifests, content, s.bad, k.o.Retain)
-	var errs []error
-	// The manifests first: one never names a file that is gone.
-	for _, name := range t.manifests {
-		errs = append(errs, fs.RemoveAll(ctx, path.Join(folder, manifestsFolder, name)))
-	}
-	if err = errors.Join(errs...); err == nil {
-		err = s.remove(ctx, fs, folder, t.files)
-	}
-	if err != nil && ctx.Err() == nil {
-		k.logger(s.id).Warn("old snapshots could not be removed; the next one tries again", "folder", folder, "error", err)
-	}
-	if slices.Contains(t.manifests, ours) {
-		return fmt.Errorf("another process removed files of %s while it was written", path.Join(folder, manifestsFolder, ours))
-	}
-	return nil
-}
-
-// remove removes files that no manifest named when it was looked. Another
-// process may just have found them there and be about to name them, and nobody
-// knows how long ago we looked. So they are put aside first. Then either the
-// other's manifest is there already, and they are put back; or it comes later,
-// and then the other finds them gone when it looks whether it is whole.
-func (s *series) remove(ctx context.Context, fs files.FileSystem, folder string, names []string) error {
-	if len(names) == 0 {
-		return nil
-	}
-	folder, manifestFolder := path.Join(folder, filesFolder), path.Join(folder, manifestsFolder)
-	aside := map[string]string{} // by name
-	var errs []error
-	for _, name := range names {
-		if !isSum(name) {
-			errs = append(errs, fs.RemoveAll(ctx, path.Join(folder, name)))
-			continue
-		}
-		to := files.Temporary(path.Join(folder, name))
-		if err := fs.Rename(ctx, path.Join(folder, name), to); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		aside[name] = to
-	}
-	entries, err := fs.List(ctx, manifestFolder)
-	if err != nil {
-		return errors.Join(append(errs, err)...) // what is aside is removed when it is old
-	}
-	found := listed(entries)
-	s.read(ctx, fs, path.Dir(folder), found)
-	needed, all := needs(found)
-	for name, at := range aside {
-		if all || needed[name] {
-			errs = append(errs, fs.Rename(ctx, at, path.Join(folder, name)))
-			continue
-		}
-		errs = append(errs, fs.RemoveAll(ctx, at))
-		delete(s.bad, name)
-	}
-	return errors.Join(errs...)
-}
-
-// contents lists the files of a copy with their checksums. What was read once is
-// not read again: the engine's files never change, and a copy has links to them.
-// So the first snapshot of a process reads the whole store, no faster than limit
-// allows.
-func (s *series) contents(ctx context.Context, dir string, limit *rate.Limiter) ([]File, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	sums := map[string]summed{}
-	var out []File
-	inline := int64(0)
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil {
-			return nil, err
-		}
-		if !info.Mode().IsRegular() {
-			return nil, fmt.Errorf("%s is no file", filepath.Join(dir, e.Name()))
-		}
-		f := File{Name: e.Name(), Size: info.Size()}
-		if f.Size <= inlineFile && inline+f.Size <= inlineAll {
-			if f.Data, err = os.ReadFile(filepath.Join(dir, f.Name)); err != nil {
-				return nil, err
-			}
-			inline += f.Size
-			f.Size, f.Sum, f.Empty = int64(len(f.Data)), sumOf(f.Data), len(f.Data) == 0
-			if f.Empty {
-				f.Data = nil
-			}
-		} else {
-			before, ok := s.sums[f.Name]
-			if ok && os.SameFile(before.info, info) && before.info.Size() == info.Size() && before.info.ModTime().Equal(info.ModTime()) {
-				f.Sum = before.sum
-			} else if f.Sum, err = sumFile(ctx, filepath.Join(dir, f.Name), f.Size, limit); err != nil {
-				return nil, err
-			}
-			sums[f.Name] = summed{info, f.Sum}
-		}
-		out = append(out, f)
-	}
-	s.sums = sums
-	return out, nil
-}
-
-// sumFile reads a file of that size.
-func sumFile(ctx context.Context, name string, size int64, limit *rate.Limiter) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, &throttled{ctx: ctx, r: f, size: size, limit: limit, read: func(int) {}})
-	if err != nil {
-		return "", err
-	}
-	if n != size {
-		return "", fmt.Errorf("%s has %d bytes, not %d", name, n, size)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
