@@ -4,7 +4,6 @@
 // looks after jobs that run on YARN.
 //
 // The sub-packages each do one part: program finds and builds the user's code,
-// pack makes packages, plan decides about topics, staging puts files on the
-// cluster's file system, topic reads and writes streams. The flags are in
-// cmd/run-job.
+// pack makes packages, plan decides about topics, scaffold writes a new job, topic
+// reads and writes streams. The flags are in cmd/run-job.
 package job

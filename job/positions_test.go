@@ -118,9 +118,3 @@ func TestMoveCheck(t *testing.T) {
 		}
 	}
 }
-
-func TestNaturally(t *testing.T) {
-	if naturally("Partition 9", "Partition 10") >= 0 || naturally("a 2", "b 1") >= 0 {
-		t.Error("names with numbers are not in order")
-	}
-}

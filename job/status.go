@@ -3,16 +3,13 @@ package job
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"path"
 	"strconv"
 	"text/tabwriter"
 	"time"
 
 	"heddle/coordinator"
-	"heddle/system/files"
 	"heddle/yarn"
 )
 
@@ -146,35 +143,6 @@ func (s State) Print(w io.Writer) error {
 	return t.Flush()
 }
 
-// List gives the applications of a type; all those that have not ended, and
-// with all also the others.
-func (c *Cluster) List(ctx context.Context, types []string, all bool) ([]State, error) {
-	f := yarn.ApplicationFilter{Types: types}
-	if !all {
-		f.States = live
-	}
-	reports, err := c.client.Reports(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	out := []State{}
-	for _, r := range reports {
-		out = append(out, State{ApplicationID: r.ID.String(), Name: r.Name, User: r.User, Queue: r.Queue, State: string(r.State),
-			FinalStatus: string(r.FinalStatus), TrackingURL: r.TrackingURL, StartedAt: milli(r.Submitted), FinishedAt: milli(r.Finished)})
-	}
-	return out, nil
-}
-
-// PrintList writes a table.
-func PrintList(w io.Writer, all []State) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "APPLICATION\tJOB\tUSER\tSTATE\tFINAL STATUS\tSTARTED")
-	for _, s := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ApplicationID, s.Name, s.User, s.State, s.FinalStatus, time.UnixMilli(s.StartedAt).Format(time.DateTime))
-	}
-	return t.Flush()
-}
-
 // PrintJSON writes one object a line.
 func PrintJSON[T any](w io.Writer, all ...T) error {
 	enc := json.NewEncoder(w)
@@ -185,123 +153,4 @@ func PrintJSON[T any](w io.Writer, all ...T) error {
 		}
 	}
 	return nil
-}
-
-// Kill stops an application gracefully, by its master, and by force through the
-// ResourceManager when that takes longer than patience (task.shutdown.ms).
-func (c *Cluster) Kill(ctx context.Context, w Which, patience time.Duration, say *Say) error {
-	r, err := c.find(ctx, w)
-	if err != nil {
-		return err
-	}
-	if r.State.Done() {
-		say.Step("%s has ended already: %s", r.ID, r.FinalStatus)
-		c.cleanUp(ctx, r.ID, say)
-		return nil
-	}
-	return c.stop(ctx, r, "stopped by run-job kill", patience, say)
-}
-
-// killMargin is what a graceful stop may take beyond task.shutdown.ms: the final
-// commits, and YARN's own pace.
-const killMargin = 5 * time.Second
-
-func (c *Cluster) stop(ctx context.Context, r yarn.ApplicationReport, reason string, patience time.Duration, say *Say) error {
-	began := time.Now()
-	if err := c.askStop(ctx, r, reason); err != nil {
-		say.Step("the application master could not be asked to stop (%v); killing %s through the ResourceManager", err, r.ID)
-		return c.force(ctx, r.ID, reason, say)
-	}
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.NewTimer(patience + killMargin)
-	defer limit.Stop()
-	for {
-		now, err := c.client.Report(ctx, r.ID)
-		if err != nil {
-			return err
-		}
-		if now.State.Done() {
-			say.Done()
-			say.Step("%s stopped after %.1f s", r.ID, time.Since(began).Seconds())
-			c.cleanUp(ctx, r.ID, say)
-			return nil
-		}
-		say.Moving("%s is stopping, %.0f s", r.ID, time.Since(began).Seconds())
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			say.Done()
-			say.Warn("%s did not stop within %s (task.shutdown.ms and %s); killing it", r.ID, patience+killMargin, killMargin)
-			return c.force(ctx, r.ID, reason, say)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (c *Cluster) askStop(ctx context.Context, r yarn.ApplicationReport, reason string) error {
-	if r.State != yarn.StateRunning {
-		return fmt.Errorf("it is %s", r.State)
-	}
-	secret, err := c.secretOf(ctx, r.ID.String())
-	if err != nil {
-		return err
-	}
-	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	return c.ask(bounded, r, func(o coordinator.Operator) error { return o.Stop(bounded, secret, reason) })
-}
-
-func (c *Cluster) force(ctx context.Context, id yarn.ApplicationID, reason string, say *Say) error {
-	if err := c.client.Kill(ctx, id, reason); err != nil {
-		return err
-	}
-	c.cleanUp(ctx, id, say)
-	return nil
-}
-
-// cleanUp removes the files of an application that has ended. It has ended all the
-// same where they cannot be removed, as while HDFS is away: the next submit sweeps.
-func (c *Cluster) cleanUp(ctx context.Context, id yarn.ApplicationID, say *Say) {
-	fs, err := c.stagingFS(ctx, "")
-	if err == nil {
-		err = errors.Join(c.remove(ctx, fs, id.String()), fs.Close())
-	}
-	if err != nil {
-		say.Warn("the files of %s are left to the next submit: %v", id, err)
-	}
-}
-
-// remove removes the files of an application: its staging folder and the user's
-// copy of its secret.
-func (c *Cluster) remove(ctx context.Context, fs files.FileSystem, application string) error {
-	return errors.Join(fs.RemoveAll(ctx, stagingFolder(fs, c.Staging, application)), forgetSecret(application))
-}
-
-// sweep removes the files of applications of this user that have ended without
-// run-job being there: killed through the ResourceManager, failed, or done after
-// a submit that did not wait. What the ResourceManager does not know stays: it
-// may be another cluster's.
-func (c *Cluster) sweep(ctx context.Context, fs files.FileSystem) error {
-	entries, err := fs.List(ctx, path.Dir(stagingFolder(fs, c.Staging, "x")))
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, e := range entries {
-		id, err := yarn.ParseApplicationID(e.Name)
-		if err != nil {
-			continue
-		}
-		r, err := c.client.Report(ctx, id)
-		switch {
-		case errors.Is(err, yarn.ErrNotFound):
-		case err != nil:
-			return errors.Join(append(errs, err)...)
-		case r.State.Done():
-			errs = append(errs, c.remove(ctx, fs, e.Name))
-		}
-	}
-	return errors.Join(errs...)
 }
