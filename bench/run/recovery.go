@@ -1,32 +1,17 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"heddle/bench/steady"
-)
-
-const (
-	// liveRate is how many records a second come in while processes are killed.
-	liveRate = 5000
-	// settle is how long a process runs before it is killed: some commits.
-	settle = 3 * time.Second
-	// signLimit is how long a sign is waited for.
-	signLimit = 5 * time.Minute
 )
 
 // recovery kills containers, and bare loops, and measures the time to their next
@@ -190,152 +175,4 @@ func (b *bench) killBare(ctx context.Context, o order, state string, pairs []pai
 	_ = cmd.Process.Kill()
 	<-ended.done
 	return err
-}
-
-// end is that of a process in the background.
-type end struct {
-	done chan struct{} // closed once it has ended
-	err  error
-}
-
-func (b *bench) background(ctx context.Context, o order, program string, args ...string) (*exec.Cmd, *end, error) {
-	cmd, f, err := b.command(ctx, o, program, args...)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	e := &end{done: make(chan struct{})}
-	go func() {
-		err := errors.Join(cmd.Wait(), f.Close())
-		if err != nil {
-			e.err = fmt.Errorf("%s: %w; it said:\n%s", filepath.Base(program), err, tail(o.log, 20))
-		}
-		close(e.done)
-	}()
-	return cmd, e, nil
-}
-
-// stop ends a job in order.
-func (e *end) stop(cmd *exec.Cmd, o order) error {
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-e.done:
-		return e.err
-	case <-time.After(time.Minute):
-		return fmt.Errorf("run-job did not end within a minute of SIGTERM; it said:\n%s", tail(o.log, 20))
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
-// signs are those in a file, of which some are read.
-type signs struct {
-	file string
-	read int // bytes
-}
-
-// await gives the next sign of a kind from another process than pid.
-func (s *signs) await(ctx context.Context, what string, pid int, ended *end) (steady.Sign, error) {
-	limit := time.Now().Add(signLimit)
-	for time.Now().Before(limit) {
-		sign, ok, err := s.next()
-		switch {
-		case err != nil:
-			return sign, err
-		case ok && sign.What == what && sign.PID != pid:
-			return sign, nil
-		case ok:
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return sign, ctx.Err()
-		case <-ended.done:
-			return sign, errors.Join(errors.New("it ended while a sign of it was waited for"), ended.err)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	return steady.Sign{}, fmt.Errorf("there was no sign %q within %v", what, signLimit)
-}
-
-func (s *signs) next() (sign steady.Sign, ok bool, err error) {
-	all, err := os.ReadFile(s.file)
-	if errors.Is(err, os.ErrNotExist) {
-		return sign, false, nil
-	}
-	if err != nil {
-		return sign, false, err
-	}
-	line, err := bufio.NewReader(bytes.NewReader(all[s.read:])).ReadBytes('\n')
-	if err != nil {
-		return sign, false, nil //nolint:nilerr // it is not whole yet
-	}
-	s.read += len(line)
-	return sign, true, json.Unmarshal(line, &sign)
-}
-
-// live writes to the input at an even pace.
-type live struct {
-	cancel  context.CancelFunc
-	done    chan struct{}
-	err     error
-	written int64 // records of the input in all
-}
-
-func (b *bench) live(ctx context.Context, w workload, in string) (*live, error) {
-	client, err := b.kafka.writer(in)
-	if err != nil {
-		return nil, err
-	}
-	until, cancel := context.WithCancel(ctx)
-	l := &live{cancel: cancel, done: make(chan struct{}), written: w.records}
-	go func() {
-		defer close(l.done)
-		defer client.Close()
-		const tick = 20 * time.Millisecond
-		ticker := time.NewTicker(tick)
-		defer ticker.Stop()
-		failed := make(chan error, 1)
-		for {
-			select {
-			case <-until.Done():
-				l.err = client.Flush(ctx)
-				select {
-				case err := <-failed:
-					l.err = err
-				default:
-				}
-				return
-			case <-ticker.C:
-			}
-			for range liveRate / int(time.Second/tick) {
-				client.Produce(ctx, w.record(l.written), func(_ *kgo.Record, err error) {
-					if err != nil {
-						select {
-						case failed <- err:
-						default:
-						}
-					}
-				})
-				l.written++
-			}
-		}
-	}()
-	return l, nil
-}
-
-// end stops and tells whether all was written.
-func (l *live) end() error {
-	l.cancel()
-	<-l.done
-	return l.err
 }

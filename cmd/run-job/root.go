@@ -197,7 +197,7 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// print writes as JSON or for people.
+// printed writes as JSON or for people.
 func printed[T any](w io.Writer, asJSON bool, v T, people func(io.Writer) error) error {
 	if asJSON {
 		return job.PrintJSON(w, v)
