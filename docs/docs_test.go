@@ -64,6 +64,46 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+var (
+	goFile = regexp.MustCompile("`((?:[a-z0-9]+/)*)([a-z0-9_]+\\.go)`")
+	room   = regexp.MustCompile("(?m)^\\| `[^|]+\\|")
+	folder = regexp.MustCompile("`((?:[a-z0-9]+/)+)`")
+)
+
+// Every file of code that a page names exists, and so does every package in the
+// table of rooms. A name without a folder is in that of the name before it.
+func TestCode(t *testing.T) {
+	seen := 0
+	for page, text := range pages(t) {
+		last := ""
+		for _, m := range goFile.FindAllStringSubmatch(text, -1) {
+			if m[1] != "" {
+				last = m[1]
+			}
+			if last == "" {
+				continue // any package's
+			}
+			seen++
+			if _, err := os.Stat(filepath.Join(root, last, m[2])); err != nil {
+				t.Errorf("%s names %s%s: %v", page, last, m[2], err)
+			}
+		}
+		if filepath.Base(page) != "architecture.md" {
+			continue
+		}
+		for _, row := range room.FindAllString(text, -1) {
+			for _, m := range folder.FindAllStringSubmatch(row, -1) {
+				if info, err := os.Stat(filepath.Join(root, m[1])); err != nil || !info.IsDir() {
+					t.Errorf("%s names the folder %s, which there is not", page, m[1])
+				}
+			}
+		}
+	}
+	if seen < 50 {
+		t.Errorf("only %d files were found", seen)
+	}
+}
+
 // Every command that a page shows calls a script that exists, with files that
 // exist and flags that its source names.
 func TestCommands(t *testing.T) {
