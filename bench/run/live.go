@@ -67,8 +67,10 @@ func (l *live) end() error {
 const (
 	// liveRate is how many records a second come in while processes are killed.
 	liveRate = 5000
-	// settle is how long a process runs before it is killed: some commits.
-	settle = 3 * time.Second
+	// settle is how long a process runs before it is killed: some commits. Each next one
+	// runs longer by a part of YARN's heartbeats, by which processes start: otherwise all
+	// would be killed at about the same moment between two of them.
+	settle, settleStep, settleRound = 3 * time.Second, 370 * time.Millisecond, time.Second
 	// signLimit is how long a sign is waited for.
 	signLimit = 5 * time.Minute
 )

@@ -55,6 +55,9 @@ func (b *bench) recoveries(ctx context.Context, w workload, partitions int, stat
 	o.config = append(o.config, "job.factory.class="+factory, "cluster-manager.container.retry.count=-1")
 	if state == "lost" {
 		o.config = append(o.config, "stores.counts.clean.on.container.start=true")
+	} else {
+		// What was kept is on the host of the killed container.
+		o.config = append(o.config, "job.host-affinity.enabled=true")
 	}
 	live, err := b.live(ctx, w, in)
 	if err != nil {
@@ -106,8 +109,8 @@ func (b *bench) killHeddle(ctx context.Context, o order, signs *signs) (pairs []
 	if err != nil {
 		return nil, err
 	}
-	for range b.s.runs {
-		if err := wait(ctx, settle); err != nil {
+	for i := range b.s.runs {
+		if err := wait(ctx, settle+time.Duration(i)*settleStep%settleRound); err != nil {
 			return pairs, err
 		}
 		killed := time.Now()
