@@ -49,3 +49,17 @@ func topicIDsInKafka(t *testing.T, topic string, settings map[string]string) {
 func TestTopicIDsInTheEmbeddedKafka(t *testing.T) {
 	topicIDsInKafka(t, "checkpoints", map[string]string{"heddle.home": t.TempDir()})
 }
+
+// FuzzTopics: whatever a checkpoint's header holds, what is read of it is written as
+// it was read.
+func FuzzTopics(f *testing.F) {
+	f.Add(appendTopics(nil, map[system.StreamID]system.TopicID{{System: "kafka", Stream: "a.b"}: {1, 2}, {System: "k", Stream: "\u2028\""}: {3}}))
+	f.Add([]byte(`{"kafka.in":"AAAAAAAAAAAAAAAAAAAAAA","in":"x","kafka.":1}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got := parseTopics(b)
+		if again := parseTopics(appendTopics(nil, got)); len(got) > 0 && !maps.Equal(again, got) {
+			t.Fatalf("%q is read as %v, then as %v", b, got, again)
+		}
+	})
+}

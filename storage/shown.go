@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -39,6 +40,11 @@ func ParseKey(s task.Serde, text string) ([]byte, error) {
 	switch s.(type) {
 	case nil, serde.Bytes, serde.Text:
 		return []byte(text), nil
+	case serde.Double:
+		// JSON makes an integer of what has no fraction, and knows no -0 then.
+		if f, err := strconv.ParseFloat(text, 64); err == nil {
+			return s.Append([]byte{}, f)
+		}
 	}
 	// The serdes of numbers and of JSON take what the JSON serde makes of it.
 	var first error
