@@ -33,6 +33,9 @@ func (r *ready) close() { _ = r.systems.Close() }
 // check does everything that can be known before something is changed. It
 // changes nothing but what is built below heddle.home.
 func (j *Job) check(ctx context.Context, building io.Writer) (_ *ready, err error) {
+	if err := j.checkDisk(); err != nil {
+		return nil, err
+	}
 	p, err := j.findProgram()
 	if err != nil {
 		return nil, err
