@@ -146,6 +146,15 @@ var (
 	})
 )
 
+// EngineProperties are RocksDB's properties that the engine on disk has, apart from
+// rocksdb.num-files-at-levelN.
+var EngineProperties = []string{
+	"rocksdb.block-cache-usage", "rocksdb.compaction-pending", "rocksdb.cur-size-all-mem-tables",
+	"rocksdb.estimate-pending-compaction-bytes", "rocksdb.estimate-table-readers-mem", "rocksdb.live-sst-files-size",
+	"rocksdb.num-immutable-mem-table", "rocksdb.num-live-sst-files", "rocksdb.num-running-compactions",
+	"rocksdb.num-snapshots", "rocksdb.size-all-mem-tables", "rocksdb.total-sst-files-size",
+}
+
 // Keys that Samza knows and that have no meaning here.
 var _ = []Key[string]{
 	ignored(sectionStore, "stores.<store...>.rocksdb.compaction.style", "RocksDB's."),

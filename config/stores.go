@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -145,6 +146,9 @@ func store(c Config, name string) (StoreConfig, error) {
 		return s, err
 	}
 	if s.Logged() {
+		if err := deleteRetention(c, &s); err != nil {
+			return s, err
+		}
 		maxMessage, err := topicBytes(c, StoreChangelogMaxMessageBytes, s.Changelog.System, "max.message.bytes", name)
 		if err != nil {
 			return s, err
@@ -182,9 +186,31 @@ func changelogStream(c Config, key, value string) (SystemStream, error) {
 	return Physical(c, system, value), nil
 }
 
+// deleteRetention obeys a delete.retention.ms that is set as one of the topic's own
+// settings: how old local state may be follows from what the topic keeps, whichever
+// key says so. (Samza looks at the other key alone, and would bring back what was
+// deleted.)
+func deleteRetention(c Config, s *StoreConfig) error {
+	key := StoreChangelogSetting.Name(s.Name, "delete.retention.ms")
+	value, set := c.Get(key)
+	if !set {
+		return nil
+	}
+	d, err := millis.parse(value)
+	if err == nil && d < 0 {
+		err = errors.New("expected 0 milliseconds or more")
+	}
+	if err != nil {
+		return typeError(c, key, value, err)
+	}
+	s.DeleteRetention = max(d, time.Millisecond) // 0 would stand for the default
+	return nil
+}
+
 // changelogTopic gives the settings with which Samza makes a changelog topic
 // (KafkaConfig.getChangelogKafkaProperties), but that a TTL of 0 is none: Samza
-// makes a topic that keeps nothing then.
+// makes a topic that keeps nothing then; and that the store's own
+// changelog.max.message.bytes counts with a TTL, too.
 func changelogTopic(c Config, s StoreConfig, maxMessage string) map[string]string {
 	t := map[string]string{
 		"segment.bytes":       "536870912",
@@ -196,6 +222,9 @@ func changelogTopic(c Config, s StoreConfig, maxMessage string) map[string]strin
 	} else if _, set := c.Get("stores." + s.Name + ".changelog.kafka.cleanup.policy"); !set {
 		t["cleanup.policy"] = "delete"
 		t["retention.ms"] = strconv.FormatInt(s.TTL.Milliseconds(), 10)
+	}
+	if StoreChangelogMaxMessageBytes.IsSet(c, s.Name) {
+		t["max.message.bytes"] = maxMessage
 	}
 	if TaskTransactionalRestore.Of(c) {
 		t["min.compaction.lag.ms"] = strconv.FormatInt(s.MinCompactionLag.Milliseconds(), 10)

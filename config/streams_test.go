@@ -275,6 +275,35 @@ func TestAliases(t *testing.T) {
 	}
 }
 
+// What says how long a changelog keeps deletions says how old local state may be;
+// and a store with a TTL has the record size that it asks for.
+func TestSettingsOfChangelogs(t *testing.T) {
+	const base = "systems.kafka.samza.factory=kafka\nstores.s.factory=memory\nstores.s.changelog=log\n"
+	for _, tt := range []struct {
+		more      string
+		retention time.Duration
+		topic     map[string]string
+	}{
+		{"", 24 * time.Hour, map[string]string{"delete.retention.ms": "86400000", "max.message.bytes": "1000012"}},
+		{"stores.s.changelog.delete.retention.ms=60000", time.Minute, map[string]string{"delete.retention.ms": "60000"}},
+		{"stores.s.changelog.kafka.delete.retention.ms= 60000 ", time.Minute, map[string]string{"delete.retention.ms": "60000"}},
+		{"stores.s.changelog.delete.retention.ms=60000\nstores.s.changelog.kafka.delete.retention.ms=0", time.Millisecond, map[string]string{"delete.retention.ms": "0"}},
+		{"stores.s.rocksdb.ttl.ms=5000", 24 * time.Hour, map[string]string{"max.message.bytes": "", "cleanup.policy": "delete"}},
+		{"stores.s.rocksdb.ttl.ms=5000\nstores.s.changelog.max.message.bytes=2000000", 24 * time.Hour, map[string]string{"max.message.bytes": "2000000"}},
+	} {
+		got, err := Stores(fromText(base + tt.more))
+		if err != nil || got[0].DeleteRetention != tt.retention {
+			t.Errorf("%s: %v, %v", tt.more, got, err)
+			continue
+		}
+		for k, want := range tt.topic {
+			if got[0].Topic[k] != want {
+				t.Errorf("%s: %s is %q, want %q", tt.more, k, got[0].Topic[k], want)
+			}
+		}
+	}
+}
+
 func TestStores(t *testing.T) {
 	c := fromText(`systems.kafka.samza.factory=kafka
 		systems.other.samza.factory=kafka

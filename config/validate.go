@@ -302,7 +302,10 @@ func (v *validator) stores() {
 					"Samza refuses this spelling, because restoring depends on the value"))
 			}
 		}
+		v.forgetful(s)
+		v.properties(s)
 	}
+	v.unlogged(stores)
 	if dir := JobStoreBaseDir.Of(v.c); v.yarn && dir != "" && !strings.HasPrefix(dir, "/") {
 		v.fail(errorAt(v.c, JobStoreBaseDir.Name(), "set it to a folder that is there on every node",
 			"%s would lie in the container's work folder, which YARN removes with the container; expected a path from /", quote(dir)))
@@ -321,6 +324,48 @@ func (v *validator) stores() {
 		reported[name] = true
 		v.fail(errorAt(v.c, key, fmt.Sprintf("set %s=pebble (on disk; Samza's RocksDB factory means it, too) or memory", StoreFactory.Name(name)),
 			"the store %s has no factory%s", quote(name), didYouMean(name, names)))
+	}
+}
+
+// forgetful warns of a changelog that is told to drop by age what its store keeps.
+func (v *validator) forgetful(s StoreConfig) {
+	if s.TTL > 0 || !strings.Contains(s.Topic["cleanup.policy"], "delete") {
+		return
+	}
+	v.warn(StoreChangelogSetting.Name(s.Name, "cleanup.policy"),
+		"%s: the changelog drops records by age (retention.ms), and a store that is restored from it lacks their entries; remove the key, or set %s for entries that are to end",
+		quote(s.Topic["cleanup.policy"]), StoreTTL.Name(s.Name))
+}
+
+// properties warns of metrics that the store's engine does not have.
+func (v *validator) properties(s StoreConfig) {
+	var lacking []string
+	for _, p := range s.Properties {
+		if s.Engine != "pebble" || !slices.Contains(EngineProperties, p) && !strings.HasPrefix(p, "rocksdb.num-files-at-level") {
+			lacking = append(lacking, p)
+		}
+	}
+	if len(lacking) > 0 {
+		v.warn(StoreMetricsList.Name(s.Name), "not published, since the engine %s does not have them: %s", s.Engine, strings.Join(lacking, ", "))
+	}
+}
+
+// unlogged warns of settings of a changelog that is none: whoever sets them takes
+// the state for safe.
+func (v *validator) unlogged(stores []StoreConfig) {
+	told := map[string]bool{}
+	for _, key := range v.c.Keys() {
+		d, sp := match(key)
+		if d == nil || sp.re == nil || !slices.Contains([]*Decl{StoreChangelogReplication.d, StoreChangelogSetting.d, StoreChangelogMinCompactionLag.d, StoreChangelogMaxMessageBytes.d}, d) {
+			continue
+		}
+		name := sp.params(key)[0]
+		i := slices.IndexFunc(stores, func(s StoreConfig) bool { return s.Name == name })
+		if i < 0 || stores[i].Logged() || told[name] {
+			continue
+		}
+		told[name] = true
+		v.warn(key, "the store has no changelog, so what it holds ends with its container; set %s", StoreChangelog.Name(name))
 	}
 }
 

@@ -98,6 +98,19 @@ func TestValidate(t *testing.T) {
 		{"compaction lag by topic setting", "stores.s.factory=memory\nstores.s.changelog=log\nstores.s.changelog.kafka.min.compaction.lag.ms=1", []string{
 			"stores.s.changelog.kafka.min.compaction.lag.ms: Samza refuses this spelling",
 		}, nil},
+		{"deletions by topic setting", "stores.s.factory=memory\nstores.s.changelog=log\nstores.s.changelog.kafka.delete.retention.ms=-1", []string{
+			`stores.s.changelog.kafka.delete.retention.ms: "-1" is not valid: expected 0 milliseconds or more`,
+		}, nil},
+		{"a changelog that forgets", "stores.s.factory=memory\nstores.s.changelog=log\nstores.s.changelog.kafka.cleanup.policy=compact,delete", nil, []string{
+			`stores.s.changelog.kafka.cleanup.policy: "compact,delete": the changelog drops records by age (retention.ms), and a store that is restored from it lacks their entries; remove the key, or set stores.s.rocksdb.ttl.ms`,
+		}},
+		{"metrics that no engine has", "stores.s.factory=rocksdb\nstores.s.rocksdb.metrics.list=rocksdb.num-snapshots,rocksdb.num-files-at-level0,rocksdb.estimate-num-keys\nstores.m.factory=memory\nstores.m.rocksdb.metrics.list=rocksdb.num-snapshots", nil, []string{
+			"stores.s.rocksdb.metrics.list: not published, since the engine pebble does not have them: rocksdb.estimate-num-keys",
+			"stores.m.rocksdb.metrics.list: not published, since the engine memory does not have them: rocksdb.num-snapshots",
+		}},
+		{"settings of no changelog", "stores.s.factory=memory\nstores.s.changelog.replication.factor=3\nstores.s.changelog.kafka.segment.ms=1", nil, []string{
+			"stores.s.changelog.kafka.segment.ms: the store has no changelog, so what it holds ends with its container; set stores.s.changelog",
+		}},
 		{"two stores, one changelog", "stores.a.factory=memory\nstores.a.changelog=log\nstores.b.factory=memory\nstores.b.changelog=kafka.log", []string{
 			`stores.b.changelog: the stores "a" and "b" have the same changelog, kafka.log; give each store a changelog of its own`,
 		}, nil},

@@ -18,6 +18,9 @@ type Topic struct {
 	System string
 	// AccessLog tells that it is the changelog's access log; nobody reads it here.
 	AccessLog bool
+	// RollsBack tells that a restore undoes what lies behind the checkpoint, so that
+	// compaction must not have taken what it goes back to.
+	RollsBack bool
 	system.StreamSpec
 }
 
@@ -35,7 +38,7 @@ func ChangelogTopics(c config.Config, specs []Spec, partitions int32, brokers ma
 			return nil, err
 		}
 		spec := system.StreamSpec{Name: s.Changelog.Stream, Partitions: partitions, ReplicationFactor: replicas, Settings: s.Topic}
-		topics = append(topics, Topic{Store: s.Name, System: s.Changelog.System, StreamSpec: spec})
+		topics = append(topics, Topic{Store: s.Name, System: s.Changelog.System, StreamSpec: spec, RollsBack: !s.Policy.ExactlyOnce && !s.Policy.ToNewest})
 		if s.AccessLogRatio > 0 {
 			spec.Name, spec.Settings = AccessLogStream(s.Changelog).Stream, nil
 			topics = append(topics, Topic{Store: s.Name, System: s.Changelog.System, AccessLog: true, StreamSpec: spec})
@@ -66,8 +69,10 @@ func (t Topic) Check(info system.StreamInfo) (warning string, err error) {
 	}
 	dropsByAge := strings.Contains(has, "delete") && !strings.Contains(want, "delete")
 	switch {
-	case want == "" || strings.Contains(has, "compact") && !dropsByAge:
+	case want == "":
 		return "", nil
+	case strings.Contains(has, "compact") && !dropsByAge:
+		return t.checkCompacted(info)
 	case set:
 		return "", fmt.Errorf("the changelog %s.%s of store %q has cleanup.policy=%s, so that state would be dropped by age: set it to %s with Kafka's tools, or name another topic in stores.%s.changelog",
 			t.System, t.Name, t.Store, has, want, t.Store)
@@ -76,12 +81,40 @@ func (t Topic) Check(info system.StreamInfo) (warning string, err error) {
 		t.System, t.Name, t.Store, want), nil
 }
 
-// checkAged is Check for the changelog of a store with a TTL, which drops
-// records by age.
+// checkCompacted is Check for what a restore takes for granted of a topic that is
+// compacted.
+func (t Topic) checkCompacted(info system.StreamInfo) (warning string, err error) {
+	const deletes, lag = "delete.retention.ms", "min.compaction.lag.ms"
+	if want, ok := millisOf(t.Settings, deletes); ok {
+		if has, set := millisOf(info.Settings, deletes); set && has < want {
+			return "", fmt.Errorf("the changelog %s.%s of store %q has %s=%d, but local state of up to %d ms is used (stores.%s.changelog.%s), which may lack deletions that the topic does not have any more: set the key to %d, or the topic's to %d with Kafka's tools",
+				t.System, t.Name, t.Store, deletes, has, want, t.Store, deletes, has, want)
+		}
+	}
+	want, ok := millisOf(t.Settings, lag)
+	if has, _ := millisOf(info.Settings, lag); ok && t.RollsBack && has < want {
+		return fmt.Sprintf("the changelog %s.%s of store %q has %s=%d, not %d: unless the broker's default is as much, Kafka may compact away what a restore to the checkpoint goes back to; set it to %d with Kafka's tools, or stores.%s.changelog.%s to what it is",
+			t.System, t.Name, t.Store, lag, has, want, want, t.Store, lag), nil
+	}
+	return "", nil
+}
+
+// millisOf is a setting in ms; ok is false if it is not set, or no number.
+func millisOf(settings map[string]string, name string) (ms int64, ok bool) {
+	ms, err := strconv.ParseInt(settings[name], 10, 64)
+	return ms, err == nil
+}
+
+// checkAged is Check for a changelog that is to drop records by age, as that of a
+// store with a TTL is.
 func (t Topic) checkAged(info system.StreamInfo) (warning string, err error) {
 	if has := info.Settings["cleanup.policy"]; strings.Contains(has, "compact") {
-		return "", fmt.Errorf("the changelog %s.%s of store %q has cleanup.policy=%s, but the store has a TTL (stores.%s.rocksdb.ttl.ms) and nothing would drop what has ended: set the topic's cleanup.policy to %s and retention.ms to %s with Kafka's tools, or set stores.%s.changelog.kafka.cleanup.policy=compact, or name another topic in stores.%s.changelog",
-			t.System, t.Name, t.Store, has, t.Store, t.Settings["cleanup.policy"], t.Settings["retention.ms"], t.Store, t.Store)
+		retention := ""
+		if ms := t.Settings["retention.ms"]; ms != "" {
+			retention = " and retention.ms to " + ms
+		}
+		return "", fmt.Errorf("the changelog %s.%s of store %q has cleanup.policy=%s, but the job wants %s (for stores.%s.rocksdb.ttl.ms, or by stores.%s.changelog.kafka.cleanup.policy) and nothing would drop what has ended: set the topic's cleanup.policy to %s%s with Kafka's tools, or set stores.%s.changelog.kafka.cleanup.policy=compact, or name another topic in stores.%s.changelog",
+			t.System, t.Name, t.Store, has, t.Settings["cleanup.policy"], t.Store, t.Store, t.Settings["cleanup.policy"], retention, t.Store, t.Store)
 	}
 	want, err := strconv.ParseInt(t.Settings["retention.ms"], 10, 64)
 	if err != nil || want < 0 {

@@ -118,6 +118,44 @@ func TestCreate(t *testing.T) {
 	}
 }
 
+// TestCompactedTopic: what a restore takes for granted of a topic that somebody
+// else made.
+func TestCompactedTopic(t *testing.T) {
+	made := func(more map[string]string) Topic {
+		c := config.New(counted).With(more)
+		specs, err := Specs(c)
+		check(t, err)
+		topics, err := ChangelogTopics(c, specs, 4, map[string]int{"kafka": 1})
+		check(t, err)
+		return topics[0]
+	}
+	plain := made(nil)
+	exactly := map[string]string{"heddle.processing.guarantee": "exactly-once"}
+	for _, tt := range []struct {
+		name            string
+		topic           Topic
+		has             map[string]string
+		warning, refuse string
+	}{
+		{"as made", plain, plain.Settings, "", ""},
+		{"made by hand", plain, map[string]string{"cleanup.policy": "compact"}, "min.compaction.lag.ms=0, not 14400000", ""},
+		{"the same, exactly-once", made(exactly), map[string]string{"cleanup.policy": "compact"}, "", ""},
+		{"the same, restored to the end", made(map[string]string{"task.transactional.state.restore.enabled": "false"}), map[string]string{"cleanup.policy": "compact"}, "", ""},
+		{"less lag", plain, map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": "1000"}, "set it to 14400000 with Kafka's tools, or stores.counts.changelog.min.compaction.lag.ms", ""},
+		{"more of both", plain, map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": "14400001", "delete.retention.ms": "86400001"}, "", ""},
+		{"deletions that go early", plain, map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": "14400000", "delete.retention.ms": "60000"}, "", "set the key to 60000, or the topic's to 86400000"},
+		{"the same where it is known", made(map[string]string{"stores.counts.changelog.delete.retention.ms": "60000"}), map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": "14400000", "delete.retention.ms": "60000"}, "", ""},
+	} {
+		warning, err := tt.topic.Check(system.StreamInfo{Partitions: 4, Settings: tt.has})
+		if (warning == "") != (tt.warning == "") || !strings.Contains(warning, tt.warning) {
+			t.Errorf("%s: warning %q, want %q", tt.name, warning, tt.warning)
+		}
+		if (err == nil) != (tt.refuse == "") || err != nil && (!strings.Contains(err.Error(), tt.refuse) || !strings.Contains(err.Error(), `store "counts"`)) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.refuse)
+		}
+	}
+}
+
 // TestAgedTopic: the changelog of a store with a TTL drops records by age, and
 // not too early.
 func TestAgedTopic(t *testing.T) {
@@ -143,7 +181,7 @@ func TestAgedTopic(t *testing.T) {
 		{"for ever", map[string]string{"cleanup.policy": "delete", "retention.ms": "-1"}, "", ""},
 		{"by the broker's defaults", map[string]string{}, "", ""},
 		{"shorter", map[string]string{"cleanup.policy": "delete", "retention.ms": "86399999"}, "", "retention.ms=86399999"},
-		{"compacted", map[string]string{"cleanup.policy": "compact"}, "", "stores.counts.changelog.kafka.cleanup.policy=compact"},
+		{"compacted", map[string]string{"cleanup.policy": "compact"}, "", "but the job wants delete (for stores.counts.rocksdb.ttl.ms, or by stores.counts.changelog.kafka.cleanup.policy) and nothing would drop what has ended: set the topic's cleanup.policy to delete and retention.ms to 86400000 with Kafka's tools, or set stores.counts.changelog.kafka.cleanup.policy=compact"},
 	} {
 		warning, err := topic.Check(system.StreamInfo{Partitions: 4, Settings: tt.has})
 		if (warning == "") != (tt.warning == "") || (err == nil) != (tt.refuse == "") || err != nil && !strings.Contains(err.Error(), tt.refuse) {

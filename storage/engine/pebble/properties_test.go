@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"heddle/config"
 	"heddle/storage/engine"
 )
 
@@ -36,6 +37,18 @@ func TestProperties(t *testing.T) {
 	}
 	snap := e.Snapshot()
 	p := e.Properties()
+	for _, name := range append([]string{"rocksdb.num-files-at-level0", "rocksdb.num-files-at-level6"}, config.EngineProperties...) {
+		if _, ok := p[name]; !ok {
+			t.Errorf("the configuration promises %s", name)
+		}
+		delete(p, name)
+	}
+	for name := range p {
+		if !strings.HasPrefix(name, "rocksdb.num-files-at-level") {
+			t.Errorf("the configuration does not know %s", name)
+		}
+	}
+	p = e.Properties()
 	if inMemory["rocksdb.cur-size-all-mem-tables"] < 700_000 || inMemory["rocksdb.live-sst-files-size"] > 10_000 {
 		t.Errorf("before the flush: %v", inMemory)
 	}
