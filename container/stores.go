@@ -2,6 +2,7 @@ package container
 
 import (
 	"fmt"
+	"strings"
 
 	"heddle/checkpoint"
 	"heddle/container/events"
@@ -49,9 +50,11 @@ func (c *Container) openStores(t *instance) error {
 		}
 	}
 	if len(t.logged) > 0 {
+		took := c.now().Sub(began)
+		c.opts.Metrics("").Gauge(containerMetrics, strings.ToLower(t.name)+"-restore-time").Set(float64(took.Milliseconds()))
 		c.events.Event(events.Restored{
 			Container: c.opts.Model.ID, Task: t.name, Stores: t.logged,
-			Records: t.restores.records(), Took: c.now().Sub(began),
+			Records: t.restores.records(), Took: took,
 		})
 	}
 	return c.openSides(t)

@@ -8,6 +8,7 @@ import (
 
 // GetAll is task.Store's.
 func (s *store) GetAll(keys []any) ([]any, error) {
+	s.count.getAlls++
 	values := make([]any, len(keys))
 	for i, k := range keys {
 		var err error
@@ -31,6 +32,7 @@ func (s *store) PutAll(entries []task.Entry) error {
 	if s.err != nil {
 		return s.err
 	}
+	s.count.putAlls++
 	changes := make([]change, len(entries))
 	for i, e := range entries {
 		if err := s.check(&changes[i], e); err != nil {

@@ -22,7 +22,7 @@ func (s *store) find(key string) (*entry, error) {
 	if err != nil {
 		return nil, s.broken("get", err)
 	}
-	s.count.engineGets++
+	s.asked(key)
 	if e, err = s.enter(key, hash); err != nil {
 		return nil, err
 	}
@@ -155,6 +155,14 @@ func (s *store) wrote(w engine.Write) {
 		s.count.enginePuts++
 	}
 	s.count.bytesWritten += int64(len(w.Key) + len(w.Value))
+	s.count.largestKey = max(s.count.largestKey, int64(len(w.Key)))
+	s.count.largestValue = max(s.count.largestValue, int64(len(w.Value)))
+}
+
+// asked takes note of a get that went to the engine.
+func (s *store) asked(key string) {
+	s.count.engineGets++
+	s.count.keysRead += int64(len(key))
 }
 
 const (

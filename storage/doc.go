@@ -7,6 +7,7 @@
 //
 //	store.go      what the task sees: keys and values typed by serdes; with it
 //	              ranges.go, batch.go and snapshot.go
+//	timed.go      how long a sample of the task's calls takes
 //	accesslog.go  a sample of the task's calls, to a topic
 //	quota.go      how much a store may take
 //	large.go      which records are too large to be written

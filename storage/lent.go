@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"heddle/storage/engine"
 	"heddle/task"
@@ -17,6 +18,9 @@ type lent struct {
 	*store
 	side    *Side
 	metrics *storeMetrics
+	// face is what the task sees.
+	face     task.Store
+	measured time.Time
 }
 
 // Lend adds a store that is filled from side inputs to those of the task. It has
@@ -29,7 +33,13 @@ func (s *Set) Lend(side *Side) error {
 	spec := side.st.spec
 	st := newStore(spec, readOnly{e.Reader(), e}, side.st.keys, side.st.values)
 	st.ailing = side.st.ailing
-	s.lent = append(s.lent, lent{store: st, side: side, metrics: newStoreMetrics(s.o.Metrics, spec)})
+	// What the engine says of itself is not this task's alone to ask.
+	l := &lent{store: st, side: side, metrics: newStoreMetrics(s.o.Metrics, spec, nil)}
+	l.face = l
+	if l.metrics != nil {
+		l.face = &clocked{Store: l.face, now: s.o.Now, timers: l.metrics.calls}
+	}
+	s.lent = append(s.lent, l)
 	return nil
 }
 
@@ -46,6 +56,21 @@ func (l lent) PutAll([]task.Entry) error { return l.failed("put", ErrSideStore) 
 func (l lent) Flush() error { return nil }
 
 var _ task.Store = lent{}
+
+// publish brings the metrics up to what the task did, and now and then to how large
+// the store is.
+func (l *lent) publish(now time.Time) {
+	l.metrics.publish(l.store, 0)
+	if !l.measured.IsZero() && now.Sub(l.measured) < measureEvery {
+		return
+	}
+	l.measured = now
+	if r, ok := l.engine.(readOnly); ok {
+		if _, bytes := r.size(); bytes >= 0 {
+			l.metrics.measured(bytes, nil)
+		}
+	}
+}
 
 // readOnly is a Reader in the place of an engine.
 type readOnly struct {

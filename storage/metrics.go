@@ -2,6 +2,7 @@ package storage
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"heddle/storage/engine"
@@ -12,10 +13,14 @@ import (
 // a call costs no more than an addition.
 type counts struct {
 	gets, puts, deletes, ranges, alls, flushes, snapshots int64 // by the task
+	getAlls, putAlls                                      int64 // by the task
 	hits                                                  int64 // answered by the cache
 	batches, batched                                      int64 // writes of the cache, and their keys
 	engineGets, enginePuts, engineDeletes                 int64
 	bytesRead, bytesWritten                               int64
+	keysRead                                              int64 // bytes of the keys that the engine was asked for
+	largestKey, largestValue                              int64 // bytes, of what was written
+	commits                                               int64 // that were made the engine's state
 }
 
 // Samza's groups.
@@ -25,15 +30,18 @@ const (
 	groupLogged = "org.apache.samza.storage.kv.LoggedStoreMetrics"
 	groupLarge  = "org.apache.samza.storage.kv.LargeMessageSafeStoreMetrics"
 	groupCached = "org.apache.samza.storage.kv.CachedStoreMetrics"
+	groupSerial = "org.apache.samza.storage.kv.SerializedKeyValueStoreMetrics"
 )
 
 type storeMetrics struct {
-	counters []published
-	flush    task.Timer
+	counters          []published
+	calls             callTimers
+	flush, checkpoint task.Timer
 
 	entries, dirty             task.Gauge // nil without a cache
+	largestKey, largestValue   task.Gauge
 	restored, restoredBytes    task.Counter
-	trimmed                    task.Counter
+	trimmed, trimmedBytes      task.Counter
 	putAllDirtyEntriesPerBatch task.Gauge
 	size, quota                task.Gauge
 	properties                 []property
@@ -54,56 +62,94 @@ type published struct {
 	last    int64
 }
 
-// newStoreMetrics registers under Samza's names, "<store>-puts" and so on.
-func newStoreMetrics(r task.Metrics, spec Spec) *storeMetrics {
+// newStoreMetrics registers under Samza's names, "<store>-puts" and so on, in small
+// letters, as Samza's are. What the engine has not (nil: it tells nothing of itself) is
+// not registered: it would be shown as 0.
+func newStoreMetrics(r task.Metrics, spec Spec, of engine.Engine) *storeMetrics {
 	if r == nil {
 		return nil
 	}
-	name := func(n string) string { return spec.Name + "-" + n }
+	name := func(n string) string { return strings.ToLower(spec.Name) + "-" + n }
+	timer := func(n string) task.Timer { return r.Timer(groupEngine, name(n)) }
 	m := &storeMetrics{
-		flush:         r.Timer(groupEngine, name("flush-ns")),
+		calls: callTimers{
+			get: timer("get-ns"), getAll: timer("get-all-ns"), put: timer("put-ns"), putAll: timer("put-all-ns"), delete: timer("delete-ns"),
+			rangeFirst: timer("range-ns"), allFirst: timer("all-ns"), snapshot: timer("snapshot-ns"),
+		},
+		flush: timer("flush-ns"), checkpoint: timer("checkpoint-ns"),
 		restored:      r.Counter(groupEngine, name("restored-messages")),
 		restoredBytes: r.Counter(groupEngine, name("restored-bytes")),
 		trimmed:       r.Counter(groupEngine, name("trimmed-messages")),
+		trimmedBytes:  r.Counter(groupEngine, name("trimmed-bytes")),
+		largestKey:    r.Gauge(groupSerial, name("max-record-key-size-bytes")),
+		largestValue:  r.Gauge(groupSerial, name("max-record-size-bytes")),
 		size:          r.Gauge(groupBytes, name("size-bytes")),
 	}
 	if spec.QuotaBytes > 0 {
 		m.quota = r.Gauge(groupBytes, name("quota-bytes"))
 		m.quota.Set(float64(spec.QuotaBytes))
 	}
-	if spec.OnDisk() {
+	if told, ok := of.(engine.Measured); ok {
+		there := told.Properties()
 		for _, p := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(usual, spec.Properties)))) {
-			m.properties = append(m.properties, property{p, r.Gauge(groupBytes, name(p))})
+			if _, ok := there[p]; ok {
+				m.properties = append(m.properties, property{p, r.Gauge(groupBytes, name(p))})
+			}
 		}
 	}
 	add := func(group, n string, value func(*store) int64) {
 		m.counters = append(m.counters, published{counter: r.Counter(group, name(n)), value: value})
 	}
-	add(groupEngine, "gets", func(s *store) int64 { return s.count.gets })
-	add(groupEngine, "puts", func(s *store) int64 { return s.count.puts })
-	add(groupEngine, "deletes", func(s *store) int64 { return s.count.deletes })
-	add(groupEngine, "ranges", func(s *store) int64 { return s.count.ranges })
-	add(groupEngine, "alls", func(s *store) int64 { return s.count.alls })
+	gets := func(s *store) int64 { return s.count.gets }
+	puts := func(s *store) int64 { return s.count.puts }
+	deletes := func(s *store) int64 { return s.count.deletes }
+	ranges := func(s *store) int64 { return s.count.ranges }
+	alls := func(s *store) int64 { return s.count.alls }
+	flushes := func(s *store) int64 { return s.count.flushes }
+	engineGets := func(s *store) int64 { return s.count.engineGets }
+	enginePuts := func(s *store) int64 { return s.count.enginePuts }
+	engineDeletes := func(s *store) int64 { return s.count.engineDeletes }
+
+	add(groupEngine, "gets", gets)
+	add(groupEngine, "get-alls", func(s *store) int64 { return s.count.getAlls })
+	add(groupEngine, "puts", puts)
+	add(groupEngine, "put-alls", func(s *store) int64 { return s.count.putAlls })
+	add(groupEngine, "deletes", deletes)
+	add(groupEngine, "ranges", ranges)
+	add(groupEngine, "alls", alls)
 	add(groupEngine, "snapshots", func(s *store) int64 { return s.count.snapshots })
-	add(groupEngine, "flushes", func(s *store) int64 { return s.count.flushes })
-	add(groupBytes, "gets", func(s *store) int64 { return s.count.engineGets })
-	add(groupBytes, "puts", func(s *store) int64 { return s.count.enginePuts })
-	add(groupBytes, "deletes", func(s *store) int64 { return s.count.engineDeletes })
+	add(groupEngine, "flushes", flushes)
+	add(groupEngine, "checkpoints", func(s *store) int64 { return s.count.commits })
+	// Iterations go through all layers; gets and writes only where the cache has no
+	// answer.
+	below := []string{groupBytes, groupSerial}
+	if spec.Logged() {
+		below = append(below, groupLogged)
+	}
+	for _, group := range below {
+		add(group, "gets", engineGets)
+		add(group, "puts", enginePuts)
+		add(group, "deletes", engineDeletes)
+		add(group, "ranges", ranges)
+		add(group, "alls", alls)
+		add(group, "flushes", flushes)
+	}
+	add(groupBytes, "putalls", func(s *store) int64 { return s.count.batches })
 	add(groupBytes, "bytes-read", func(s *store) int64 { return s.count.bytesRead })
 	add(groupBytes, "bytes-written", func(s *store) int64 { return s.count.bytesWritten })
-	if spec.Logged() {
-		add(groupLogged, "puts", func(s *store) int64 { return s.count.enginePuts })
-		add(groupLogged, "deletes", func(s *store) int64 { return s.count.engineDeletes })
-	}
+	add(groupSerial, "bytes-serialized", func(s *store) int64 { return s.count.keysRead + s.count.bytesWritten })
+	add(groupSerial, "bytes-deserialized", func(s *store) int64 { return s.count.bytesRead })
 	if spec.DropLarge {
 		add(groupLarge, "ignored-large-messages", func(s *store) int64 { return s.sizes.dropped })
 	}
 	if spec.CacheEntries != 0 {
-		add(groupCached, "gets", func(s *store) int64 { return s.count.gets })
-		add(groupCached, "puts", func(s *store) int64 { return s.count.puts })
-		add(groupCached, "deletes", func(s *store) int64 { return s.count.deletes })
+		add(groupCached, "gets", gets)
+		add(groupCached, "puts", puts)
+		add(groupCached, "deletes", deletes)
+		add(groupCached, "ranges", ranges)
+		add(groupCached, "alls", alls)
 		add(groupCached, "cache-hits", func(s *store) int64 { return s.count.hits })
-		add(groupCached, "flushes", func(s *store) int64 { return s.count.flushes })
+		add(groupCached, "flushes", flushes)
 		m.entries = r.Gauge(groupCached, name("cache-size"))
 		m.dirty = r.Gauge(groupCached, name("dirty-count"))
 		m.putAllDirtyEntriesPerBatch = r.Gauge(groupCached, name("put-all-dirty-entries-batch-size"))
@@ -126,6 +172,8 @@ func (m *storeMetrics) publish(st *store, flush time.Duration) {
 			c.last = v
 		}
 	}
+	m.largestKey.Set(float64(st.count.largestKey))
+	m.largestValue.Set(float64(st.count.largestValue))
 	if st.cache != nil {
 		m.entries.Set(float64(st.cache.len()))
 		m.dirty.Set(float64(st.cache.dirtyCount))
@@ -153,6 +201,14 @@ func (m *storeMetrics) measured(size int64, e engine.Engine) {
 	}
 }
 
+// applied takes note of a commit that is the engine's state now.
+func (st *opened) applied(took time.Duration) {
+	st.count.commits++
+	if st.metrics != nil {
+		st.metrics.checkpoint.Observe(took)
+	}
+}
+
 func (st *opened) restored(p Progress) {
 	if st.metrics == nil {
 		return
@@ -160,4 +216,5 @@ func (st *opened) restored(p Progress) {
 	st.metrics.restored.Add(p.Records)
 	st.metrics.restoredBytes.Add(p.Bytes)
 	st.metrics.trimmed.Add(p.Undone)
+	st.metrics.trimmedBytes.Add(p.UndoneBytes)
 }

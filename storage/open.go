@@ -62,10 +62,13 @@ func open(spec Spec, o Options, outboxes map[string]system.Outbox) (_ *opened, e
 	}
 	st.sizes = newSizeRule(spec, st.logger)
 	st.quota.limit, st.store.size = spec.QuotaBytes, st.size
-	st.metrics = newStoreMetrics(o.Metrics, spec)
+	st.metrics = newStoreMetrics(o.Metrics, spec, st.engine)
 	st.face = st.store
 	if spec.AccessLogRatio > 0 && st.log != nil {
 		st.face = newAccessLogged(st, o)
+	}
+	if st.metrics != nil {
+		st.face = &clocked{Store: st.face, now: o.Now, timers: st.metrics.calls}
 	}
 	return st, nil
 }

@@ -20,8 +20,8 @@ type Progress struct {
 	// The records in [From, To) are read; Next is the next of them.
 	From, Next, To int64
 	// Records and Bytes (keys and values) were restored so far, and Undone
-	// records undone.
-	Records, Bytes, Undone int64
+	// records of UndoneBytes undone.
+	Records, Bytes, Undone, UndoneBytes int64
 	// Rate is how many of the changelog's offsets are passed in a second, and
 	// Left how long the rest takes at that rate; 0 while unknown.
 	Rate float64

@@ -17,7 +17,7 @@ type Set struct {
 	o      Options
 	stores []*opened // by name
 	// lent are the stores that are filled from side inputs.
-	lent []lent
+	lent []*lent
 }
 
 // Position says how far a changelog belongs to the committed state.
@@ -73,7 +73,7 @@ func (s *Set) Store(name string) (task.Store, error) {
 	}
 	for _, l := range s.lent {
 		if l.name == name {
-			return l, nil
+			return l.face, nil
 		}
 	}
 	if len(s.stores)+len(s.lent) == 0 {
@@ -94,7 +94,7 @@ func (s *Set) Flush() error {
 		st.publish(s.o.now().Sub(start))
 	}
 	for _, l := range s.lent {
-		l.metrics.publish(l.store, 0)
+		l.publish(s.o.now())
 	}
 	return nil
 }
@@ -135,9 +135,11 @@ type Commit struct {
 // the changelog.
 func (s *Set) Committed(ctx context.Context, c Commit) error {
 	for _, st := range s.stores {
-		if err := st.committed(c, s.o.now()); err != nil {
+		began := s.o.now()
+		if err := st.committed(c, began); err != nil {
 			return fmt.Errorf("task %q: %w", s.o.TaskName, err)
 		}
+		st.applied(s.o.now().Sub(began))
 		st.takeSnapshot(ctx, s.o.Snapshots)
 	}
 	return nil

@@ -110,7 +110,7 @@ func (s *store) Get(key any) (any, error) {
 		if err != nil {
 			return nil, s.broken("get", err)
 		}
-		s.count.engineGets++
+		s.asked(k)
 		s.count.bytesRead += int64(len(raw))
 		if !ok {
 			return nil, nil
@@ -179,7 +179,7 @@ func (s *store) GetInto(key, v any) (bool, error) {
 		if raw, ok, err = s.engine.Get(nil, k); err != nil {
 			return false, s.broken("get", err)
 		}
-		s.count.engineGets++
+		s.asked(k)
 		s.count.bytesRead += int64(len(raw))
 		if !ok {
 			return false, nil

@@ -59,6 +59,7 @@ func (r *restorer) undo(ctx context.Context, from, to int64) error {
 			at = r.st.living.at // it ends when it would have ended
 		}
 		r.p.Undone++
+		r.p.UndoneBytes += int64(len(m.KeyBytes) + len(m.ValueBytes))
 		return r.st.log.write(key, value, at)
 	})
 	if err != nil {
