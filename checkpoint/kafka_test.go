@@ -333,6 +333,10 @@ func TestNewFromConfiguration(t *testing.T) {
 		!reflect.DeepEqual(k.o.Settings, map[string]string{"cleanup.policy": "compact", "segment.bytes": "26214400", "max.message.bytes": "1000012"}) {
 		t.Errorf("%T %+v", l, k.o)
 	}
+	l, err = made(map[string]string{"systems.kafka.default.stream.segment.bytes": "100", "systems.kafka.default.stream.max.message.bytes": "200", "task.checkpoint.segment.bytes": "300"})
+	if k, ok := l.(*Kafka); err != nil || !ok || k.o.Settings["segment.bytes"] != "300" || k.o.Settings["max.message.bytes"] != "200" {
+		t.Errorf("the system's default settings: %+v, %v", l, err)
+	}
 	if n, err := k.o.Replicas(1); err != nil || n != 1 {
 		t.Errorf("replicas on one broker: %d, %v", n, err)
 	}

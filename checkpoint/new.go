@@ -85,15 +85,14 @@ func kafkaOptions(c config.Config, systems map[string]system.System) (KafkaOptio
 	if !slices.ContainsFunc(read, func(v int) bool { return slices.Contains(write, v) }) {
 		return KafkaOptions{}, fmt.Errorf("task.checkpoint.read.versions has none of task.checkpoint.write.versions: no checkpoint that the job writes would ever be read")
 	}
+	settings, err := config.CheckpointTopic(c, name)
+	if err != nil {
+		return KafkaOptions{}, err
+	}
 	return KafkaOptions{
 		System:  sys,
 		Topic:   Topic(config.JobName.Of(c), config.JobID.Of(c)),
-		Grouper: grouper,
-		Settings: map[string]string{
-			"cleanup.policy":    "compact",
-			"segment.bytes":     fmt.Sprint(config.TaskCheckpointSegmentBytes.Of(c)),
-			"max.message.bytes": fmt.Sprint(config.TaskCheckpointMaxMessageBytes.Of(c)),
-		},
+		Grouper: grouper, Settings: settings,
 		Replicas: func(brokers int) (int, error) {
 			return config.ReplicationFactor(c, config.ForCheckpoint(name), brokers)
 		},

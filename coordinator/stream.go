@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/user"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,22 +24,19 @@ func TopicName(jobName, jobID string) string {
 	return "__samza_coordinator_" + r.Replace(jobName) + "_" + r.Replace(cmp.Or(jobID, "1"))
 }
 
-// Spec says how the coordinator stream is made: one partition, compacted, with
-// job.coordinator.segment.bytes, as Samza 1.8 makes it. Brokers is the number of
-// the system's brokers, for a replication factor that nobody set.
+// Spec says how the coordinator stream is made: one partition, with the settings of
+// config.CoordinatorTopic. Brokers is the number of the system's brokers, for a
+// replication factor that nobody set.
 func Spec(cfg config.Config, systemName, topic string, brokers int) (system.StreamSpec, error) {
 	rf, err := config.ReplicationFactor(cfg, config.ForCoordinator(systemName), brokers)
 	if err != nil {
 		return system.StreamSpec{}, err
 	}
-	segment, err := config.JobCoordinatorSegmentBytes.Get(cfg)
+	settings, err := config.CoordinatorTopic(cfg, systemName)
 	if err != nil {
 		return system.StreamSpec{}, err
 	}
-	return system.StreamSpec{
-		Name: topic, Partitions: 1, ReplicationFactor: rf,
-		Settings: map[string]string{"cleanup.policy": "compact", "segment.bytes": strconv.FormatInt(segment, 10)},
-	}, nil
+	return system.StreamSpec{Name: topic, Partitions: 1, ReplicationFactor: rf, Settings: settings}, nil
 }
 
 // Stream reads and writes a job's coordinator stream. One goroutine uses it.

@@ -170,6 +170,11 @@ func TestEnsure(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	spec, err = Spec(cfg("systems.kafka.default.stream.segment.bytes", "2000"), "kafka", "x", 5)
+	equal(t, "the system's segment", spec.Settings, map[string]string{"cleanup.policy": "compact", "segment.bytes": "2000"})
+	if err != nil {
+		t.Error(err)
+	}
 	if spec, _ := Spec(config.Config{}, "kafka", "x", 1); spec.ReplicationFactor != 1 {
 		t.Errorf("replication factor %d on one broker, want 1", spec.ReplicationFactor)
 	}
