@@ -73,9 +73,6 @@ const (
 // Name is the key's name with the params filled in for its placeholders.
 func (k Key[T]) Name(params ...string) string { return k.d.pattern.fill(params) }
 
-// Decl returns what is declared of the key.
-func (k Key[T]) Decl() Decl { return *k.d }
-
 // Default is the value when nothing is set.
 func (k Key[T]) Default() T { return k.def }
 

@@ -17,21 +17,6 @@ type RewriteInput struct {
 	Topics func(system string) ([]string, error)
 }
 
-// NeedsTopics returns the systems whose topics a regex rewriter asks for,
-// sorted.
-func NeedsTopics(c Config) []string {
-	var out []string
-	for _, name := range JobConfigRewriters.Of(c) {
-		if JobConfigRewriterClass.Of(c, name) == "regex" {
-			if s := rewriterSystem(c, name); s != "" {
-				out = append(out, s)
-			}
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
 func rewriterSystem(c Config, name string) string {
 	if s := JobConfigRewriterSystem.Of(c, name); s != "" {
 		return s

@@ -280,9 +280,6 @@ func TestRewrite(t *testing.T) {
 		job.config.rewriter.topics.config.samza.msg.serde=json
 		systems.kafka.streams.clicks.b.samza.msg.serde=string
 		job.config.rewriter.env.class=EnvironmentConfigRewriter`)
-	if got := NeedsTopics(c); !slices.Equal(got, []string{"kafka"}) {
-		t.Errorf("needs topics of %v", got)
-	}
 	topics := func(system string) ([]string, error) {
 		return []string{"in", "myclicks", "clicks.b", "clicks"}, nil
 	}

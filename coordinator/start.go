@@ -166,12 +166,6 @@ func coordinatorSystem(cfg config.Config, systems map[string]system.System) (sys
 	return sys, nil
 }
 
-// Changelogs gives the changelog topics that a model needs that has no history.
-// Plan knows the history too.
-func Changelogs(ctx context.Context, cfg config.Config, systems map[string]system.System, m jobmodel.JobModel) ([]storage.Topic, error) {
-	return changelogTopics(ctx, cfg, systems, m.ChangelogPartitions())
-}
-
 func changelogTopics(ctx context.Context, cfg config.Config, systems map[string]system.System, partitions int32) ([]storage.Topic, error) {
 	specs, err := storage.Specs(cfg)
 	if err != nil {

@@ -17,8 +17,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-
-	"heddle/task"
 )
 
 type message struct {
@@ -230,71 +228,6 @@ func TestConcurrentUse(t *testing.T) {
 	if a := r.Timer("g", "t").Average(); a != time.Millisecond {
 		t.Errorf("%v", a)
 	}
-}
-
-func TestPrometheus(t *testing.T) {
-	now := time.Unix(1_000_000, 0)
-	made := func(source string) *Registry {
-		r := New(source, Options{Now: func() time.Time { return now }})
-		fill(r)
-		return r
-	}
-	var b strings.Builder
-	zeroth, first := made("TaskName-Partition 0"), made("TaskName-Partition 1")
-	first.Counter("org.apache.samza.container.TaskInstanceMetrics", "process-calls").Add(1)
-	if err := WritePrometheus(&b,
-		Source{zeroth, []Label{{"container", "0"}, {"task", "Partition 0"}}},
-		Source{first, []Label{{"container", "0"}, {"task", `Par"ti\tion` + "\n1"}}},
-	); err != nil {
-		t.Fatal(err)
-	}
-	want := `# HELP heddle_container_event_loop_utilization Samza: event-loop-utilization of org.apache.samza.container.SamzaContainerMetrics
-# TYPE heddle_container_event_loop_utilization gauge
-heddle_container_event_loop_utilization{container="0",task="Partition 0"} 0.5
-heddle_container_event_loop_utilization{container="0",task="Par\"ti\\tion\n1"} 0.5
-# HELP heddle_kafka_system_consumer_messages_behind_high_watermark Of Samza's group org.apache.samza.system.kafka.KafkaSystemConsumerMetrics
-# TYPE heddle_kafka_system_consumer_messages_behind_high_watermark gauge
-heddle_kafka_system_consumer_messages_behind_high_watermark{container="0",task="Partition 0",system="kafka",stream="clicks",partition="0"} 7
-heddle_kafka_system_consumer_messages_behind_high_watermark{container="0",task="Par\"ti\\tion\n1",system="kafka",stream="clicks",partition="0"} 7
-# HELP heddle_offset_manager_kafka_clicks_0_checkpointed_offset Samza: kafka-clicks-0-checkpointed-offset of org.apache.samza.checkpoint.OffsetManagerMetrics
-# TYPE heddle_offset_manager_kafka_clicks_0_checkpointed_offset gauge
-heddle_offset_manager_kafka_clicks_0_checkpointed_offset{container="0",task="Partition 0"} 349
-heddle_offset_manager_kafka_clicks_0_checkpointed_offset{container="0",task="Par\"ti\\tion\n1"} 349
-# HELP heddle_task_instance_commit_seconds Samza: commit-ns of org.apache.samza.container.TaskInstanceMetrics
-# TYPE heddle_task_instance_commit_seconds summary
-heddle_task_instance_commit_seconds_sum{container="0",task="Partition 0"} 0.25
-heddle_task_instance_commit_seconds_count{container="0",task="Partition 0"} 1
-heddle_task_instance_commit_seconds_sum{container="0",task="Par\"ti\\tion\n1"} 0.25
-heddle_task_instance_commit_seconds_count{container="0",task="Par\"ti\\tion\n1"} 1
-# HELP heddle_task_instance_process_calls_total Samza: process-calls of org.apache.samza.container.TaskInstanceMetrics
-# TYPE heddle_task_instance_process_calls_total counter
-heddle_task_instance_process_calls_total{container="0",task="Partition 0"} 5
-heddle_task_instance_process_calls_total{container="0",task="Par\"ti\\tion\n1"} 6
-`
-	if b.String() != want {
-		t.Errorf("%s\nwant\n%s", b.String(), want)
-	}
-	for group, want := range map[string]string{
-		"org.apache.samza.metrics.JvmMetrics": "Jvm", "KeyValueStoreMetrics": "Key-Value-Store", "mine": "mine", "HTTPServer": "HTTP-Server", "": "",
-	} {
-		if got := groupName(group); got != want {
-			t.Errorf("group %s is %s, want %s", group, got, want)
-		}
-	}
-}
-
-func fill(r *Registry) {
-	const taskGroup, consumer = "org.apache.samza.container.TaskInstanceMetrics", "org.apache.samza.system.kafka.KafkaSystemConsumerMetrics"
-	var m task.Metrics = r
-	m.Counter(taskGroup, "process-calls").Add(5)
-	m.Timer(taskGroup, "commit-ns").Observe(250 * time.Millisecond)
-	m.Gauge("org.apache.samza.container.SamzaContainerMetrics", "event-loop-utilization").Set(0.5)
-	r.Text("org.apache.samza.checkpoint.OffsetManagerMetrics", "kafka-clicks-0-checkpointed-offset").Set("349")
-	r.Text("org.apache.samza.checkpoint.OffsetManagerMetrics", "state").Set("not a number")
-	r.Export(consumer, "kafka-clicks-0-messages-behind-high-watermark", "messages_behind_high_watermark",
-		Label{"system", "kafka"}, Label{"stream", "clicks"}, Label{"partition", "0"})
-	r.Gauge(consumer, "kafka-clicks-0-messages-behind-high-watermark").Set(7)
-	r.Export(consumer, "never-made", "never_made")
 }
 
 func TestReporter(t *testing.T) {

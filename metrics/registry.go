@@ -18,7 +18,7 @@ type Registry struct {
 	o      Options
 
 	mu          sync.RWMutex
-	instruments map[id]*instrument
+	instruments map[id]any // each of one of the kinds below
 }
 
 // Options of a Registry.
@@ -31,16 +31,6 @@ type Options struct {
 
 type id struct{ group, name string }
 
-// instrument is one measurement; it is of one of the kinds below.
-type instrument struct {
-	kind   any
-	as     string // for Prometheus, if not by the rules
-	labels []Label
-}
-
-// Label is one label of Prometheus.
-type Label struct{ Name, Value string }
-
 var _ task.Metrics = (*Registry)(nil)
 
 // New makes an empty registry. The source is Samza's: "samza-container-0",
@@ -49,7 +39,7 @@ func New(source string, o Options) *Registry {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Registry{source: source, o: o, instruments: map[id]*instrument{}}
+	return &Registry{source: source, o: o, instruments: map[id]any{}}
 }
 
 // Source is the name given to New.
@@ -82,44 +72,24 @@ func (r *Registry) GaugeFunc(group, name string, value func() float64) {
 	get(r, group, name, "func", func() *gaugeFunc { return new(gaugeFunc) }).f.Store(&value)
 }
 
-// Export says how Prometheus sees a measurement whose name holds what should
-// be labels: "kafka-clicks-0-offset-change" as "offset_change" with the labels
-// system, stream and partition. It may come before or after the measurement
-// itself.
-func (r *Registry) Export(group, name, as string, labels ...Label) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	i := r.instruments[id{group, name}]
-	if i == nil {
-		i = &instrument{}
-		r.instruments[id{group, name}] = i
-	}
-	i.as, i.labels = as, labels
-}
-
 // get finds or makes a measurement. One that exists under the name as another
 // kind is left alone; the new one gets its kind behind its name.
 func get[T any](r *Registry, group, name, kind string, make func() T) T {
 	r.mu.RLock()
 	i := r.instruments[id{group, name}]
 	r.mu.RUnlock()
-	if i != nil {
-		if v, ok := i.kind.(T); ok {
-			return v
-		}
+	if v, ok := i.(T); ok {
+		return v
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
 		i := r.instruments[id{group, name}]
 		if i == nil {
-			i = &instrument{}
+			i = make()
 			r.instruments[id{group, name}] = i
 		}
-		if i.kind == nil {
-			i.kind = make()
-		}
-		if v, ok := i.kind.(T); ok {
+		if v, ok := i.(T); ok {
 			return v
 		}
 		name += "-" + kind
@@ -171,9 +141,6 @@ type Group struct {
 type Metric struct {
 	Name  string
 	Value any
-
-	as     string
-	labels []Label
 }
 
 // Timing is what a timer holds.
@@ -189,14 +156,12 @@ type Timing struct {
 func (r *Registry) Snapshot() Snapshot {
 	type named struct {
 		id
-		instrument
+		kind any
 	}
 	r.mu.RLock()
 	all := make([]named, 0, len(r.instruments))
 	for k, i := range r.instruments {
-		if i.kind != nil {
-			all = append(all, named{k, *i})
-		}
+		all = append(all, named{k, i})
 	}
 	r.mu.RUnlock()
 	slices.SortFunc(all, func(a, b named) int {
@@ -204,7 +169,7 @@ func (r *Registry) Snapshot() Snapshot {
 	})
 	s := Snapshot{Source: r.source}
 	for _, n := range all {
-		m := Metric{Name: n.name, as: n.as, labels: n.labels}
+		m := Metric{Name: n.name}
 		switch k := n.kind.(type) {
 		case *counter:
 			m.Value = k.Value()

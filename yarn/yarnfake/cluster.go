@@ -171,13 +171,7 @@ func (c *Cluster) Close() {
 	}
 }
 
-// Dir is the folder of the cluster: node N has its working folders below nmN/local and logs below nmN/logs.
-func (c *Cluster) Dir() string { return c.o.Dir }
-
-// ConfDir is a folder with core-site.xml and yarn-site.xml, for HADOOP_CONF_DIR.
-func (c *Cluster) ConfDir() string { return c.confDir }
-
-// Conf is the configuration in ConfDir.
+// Conf is the configuration in the cluster's folder.
 func (c *Cluster) Conf() *hadoopconf.Conf {
 	conf, err := hadoopconf.Load(c.confDir)
 	if err != nil {
