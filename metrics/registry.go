@@ -69,7 +69,11 @@ func (r *Registry) Text(group, name string) *Text {
 // GaugeFunc makes a gauge whose value is asked when it is shown. A later one
 // replaces it.
 func (r *Registry) GaugeFunc(group, name string, value func() float64) {
-	get(r, group, name, "func", func() *gaugeFunc { return new(gaugeFunc) }).f.Store(&value)
+	get(r, group, name, "func", func() *gaugeFunc {
+		g := new(gaugeFunc) // with its function: a snapshot may come at once
+		g.f.Store(&value)
+		return g
+	}).f.Store(&value)
 }
 
 // get finds or makes a measurement. One that exists under the name as another
