@@ -190,5 +190,10 @@ const (
 	ExitPreempted   = -102
 )
 
-// ExitUsage is the exit code of a Heddle process that was configured wrongly.
-const ExitUsage = 2
+// Exit codes of a Heddle process that say what follows.
+const (
+	// ExitUsage: it was configured wrongly.
+	ExitUsage = 2
+	// ExitDisk: its local state could not be opened, read or written.
+	ExitDisk = 74
+)

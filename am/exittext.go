@@ -21,6 +21,8 @@ func exitText(x Exit) string {
 		what = "killed by YARN for using more memory than cluster-manager.container.memory.mb grants"
 	case x.Status == -1000:
 		what = "its package or files could not be brought to the node"
+	case x.Status == ExitDisk:
+		what = fmt.Sprintf("its local state could not be opened, read or written (exit code %d)", ExitDisk)
 	case x.Status == 137:
 		what = "killed by signal 9 (exit code 137)"
 	case x.Status > 128 && x.Status < 160:

@@ -381,6 +381,10 @@ func (m *Machine) over(now time.Time, p *Processor, x Exit) []Action {
 		return append([]Action{Note{8, fmt.Sprintf("container %s is configured wrongly: %s", p.ID, cause)}},
 			m.beginStop(now, StopRequested{Reason: cause}, fmt.Sprintf("container %s: %s", p.ID, cause))...)
 	}
+	if x.Status == ExitDisk {
+		// What lies there is of no use, and the next start might fail on it again.
+		p.lastHost = ""
+	}
 	return m.failed(now, p, fmt.Sprintf("%s on %s: %s", x.ContainerID, host, cause))
 }
 
@@ -393,6 +397,9 @@ func (m *Machine) failed(now time.Time, p *Processor, cause string) []Action {
 		bound := fmt.Sprintf("of %d", m.plan.Retry.Count)
 		if m.plan.Retry.Count < 0 {
 			bound = "without bound"
+		}
+		if m.plan.HostAffinity && p.lastHost == "" {
+			bound += fmt.Sprintf(", on any host: what it has on %s is of no use to it", p.In.Host)
 		}
 		return []Action{
 			Note{4, fmt.Sprintf("container %s failed (%s); restart %d %s", p.ID, cause, p.failed.count, bound)},

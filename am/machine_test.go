@@ -290,6 +290,16 @@ request 0 h1`},
 			s.exit(a, 137)
 			s.run("0", "h1")
 		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nsettle 0 h1\nrequest 0 h1\nwithdraw 0 h1\nlaunch 0 in c2 #2\nsettle 0 h1"},
+		{"a container whose local disk failed is asked for on no host, and at once", func(p *Plan) {
+			p.HostAffinity, p.LastRetryDelay, p.Retry.Count = true, 6*time.Minute, 1
+		}, 1, func(s *script) {
+			s.step(Started{Preferred: map[string]string{"0": "h1"}})
+			a := s.run("0", "h1")
+			s.exit(a, ExitDisk)
+			b := s.run("0", "h2") // where its state is from now on
+			s.now = s.now.Add(time.Hour)
+			s.exit(b, 137)
+		}, "request 0 h1\nwithdraw 0 h1\nlaunch 0 in c1 #1\nsettle 0 h1\nrequest 0\nwithdraw 0\nlaunch 0 in c2 #2\nsettle 0 h2"},
 		{"a broken link is looked into at the node", nil, 1, func(s *script) {
 			s.step(Started{})
 			a := s.run("0", "h1")
@@ -391,6 +401,42 @@ request 0 h1`},
 			tt.story(s)
 			if got := s.take(); got != tt.want {
 				t.Errorf("actions:\n%s\nwant:\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+// What ends a container is told in one line: why, and where the next one is to be.
+func TestFailureIsToldInOneLine(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		affinity bool
+		status   int
+		reported string
+		want     string
+	}{
+		{"a kill", true, 137, "", "container 0 failed (c1 on h1: killed by signal 9 (exit code 137)); restart 1 of 8"},
+		{"a local disk", true, ExitDisk, "", "container 0 failed (c1 on h1: its local state could not be opened, read or written (exit code 74)); restart 1 of 8, on any host: what it has on h1 is of no use to it"},
+		{"a local disk, and the container said what", true, ExitDisk, "the disk is full", "container 0 failed (c1 on h1: the disk is full); restart 1 of 8, on any host: what it has on h1 is of no use to it"},
+		{"a local disk without host affinity", false, ExitDisk, "the disk is full", "container 0 failed (c1 on h1: the disk is full); restart 1 of 8"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := plan(1)
+			p.HostAffinity = tt.affinity
+			s := &script{m: NewMachine(p), now: epoch}
+			s.step(Started{})
+			id := s.run("0", "h1")
+			if tt.reported != "" {
+				s.step(Reported{Processor: "0", ContainerID: id, Error: tt.reported})
+			}
+			var warnings []string
+			for _, a := range s.m.Step(s.now, Completed{[]Exit{{ContainerID: id, Status: tt.status}}}) {
+				if n, ok := a.(Note); ok && n.Level >= 4 {
+					warnings = append(warnings, n.Text)
+				}
+			}
+			if len(warnings) != 1 || warnings[0] != tt.want {
+				t.Errorf("warnings %q, want %q", warnings, tt.want)
 			}
 		})
 	}

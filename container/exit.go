@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"heddle/coordinator"
+	"heddle/storage"
 	"heddle/system"
 )
 
@@ -14,6 +15,10 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitUnreachable = 3
+	// exitDisk is a container's alone: its local state could not be opened, read or
+	// written (sysexits.h: EX_IOERR). The application master then asks for no host
+	// in particular (am.ExitDisk).
+	exitDisk = 74
 	// exitTerminated is a container's alone; see errTerminated.
 	exitTerminated = 143
 )
@@ -33,6 +38,22 @@ func exitCode(err error) int {
 		return exitUnreachable
 	}
 	return exitFailed
+}
+
+// diskError is why a container ends whose local state failed.
+type diskError struct{ error }
+
+func (diskError) ExitCode() int   { return exitDisk }
+func (e diskError) Unwrap() error { return e.error }
+
+// blamed tells a container's error by its exit code if the disk is to blame. A job
+// in one process has no other disk to go to, and just fails.
+func blamed(err error) error {
+	var disk *storage.DiskError
+	if errors.As(err, &disk) {
+		return diskError{err}
+	}
+	return err
 }
 
 // usageError is a wrong use of the program.

@@ -49,7 +49,7 @@ func (p *program) runContainer() (err error) {
 	}
 	if err != nil {
 		log.Error("container failed", "container", id, "error", err)
-		return err
+		return blamed(err)
 	}
 	log.Info("container ended in order", "container", id)
 	if job.byTerminate() {

@@ -230,6 +230,28 @@ func TestContainerThatIsGivenUpEnds(t *testing.T) {
 	}
 }
 
+// A container whose local state cannot be opened says so by its exit code.
+func TestContainerWhoseDiskFails(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "state")
+	if err := os.WriteFile(base, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := newEmbeddedJob(t, map[string]string{
+		"stores.counts.factory": "pebble", "stores.counts.changelog": "kafka.counts",
+		"stores.counts.key.serde": "string", "stores.counts.msg.serde": "long", "job.logged.store.base.dir": base,
+	})
+	j.create("in", 1)
+	c := newCluster(t, j)
+	code, out, errs := c.start(Tasks{"t": calls{}.factory()}, nil, "0", "exec_1", config.Config{})()
+	if code != exitDisk || !strings.Contains(errs, `local state of store "counts" of task "Partition 0"`) || !strings.Contains(errs, "move it away") {
+		t.Errorf("exit code %d, want %d\n%s%s", code, exitDisk, out, errs)
+	}
+	// In a process of its own it has no other disk to go to.
+	if code, out, errs := j.run(Tasks{"t": calls{}.factory()}, nil, "--until-caught-up"); code != exitFailed || !strings.Contains(errs, "move it away") {
+		t.Errorf("the job in one process: exit code %d, want %d\n%s%s", code, exitFailed, out, errs)
+	}
+}
+
 func TestContainerFailures(t *testing.T) {
 	j := newEmbeddedJob(t, nil)
 	j.create("in", 1)
