@@ -151,10 +151,10 @@ type RestoreReport struct {
 	// LeftMs is about how long the rest takes; 0: not known yet, or done.
 	LeftMs int64 `json:"leftMs,omitzero"`
 	// Source is as in StoreReport. Downloaded of Download bytes of a snapshot have
-	// come.
+	// come; 0 of 0: none is fetched.
 	Source     string `json:"source,omitzero"`
-	Downloaded int64  `json:"downloaded,omitzero"`
-	Download   int64  `json:"download,omitzero"`
+	Downloaded int64  `json:"downloaded"`
+	Download   int64  `json:"download"`
 }
 
 // Reply answers a Report.

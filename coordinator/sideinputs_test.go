@@ -103,6 +103,7 @@ func TestSideInputsAreShown(t *testing.T) {
 	shows("/ui/state", `<td class="n">2,006</td>`, `<td class="n">7</td>`, "90 %, 70 of 77 messages", "kafka.rates, shared")
 	shows("/ui/api/v1/status", `"sideInputs":{"partitions":6,"known":6,"lag":2016}`, `"inputs":{"partitions":4,"known":4,"lag":20}`,
 		`"shared":[{"store":"r","system":"kafka","stream":"rates","partition":0,"next":70,"highWatermark":77,"lag":7}]`)
+	shows("/ui/api/v1/stores", `"restoreDone":70,"restoreTotal":77`, `"restoreDone":0,"restoreTotal":0`, `"downloaded":0,"download":0`)
 	shows("/ui/api/v1/tasks", `"sideInputs":[{"store":"u","system":"kafka","stream":"users","partition":3,"next":1000,"highWatermark":1503,"lag":503}]`)
 	const job = `job_name="the_job",job_id="1"`
 	got := checkExposition(t, ask(t, "GET", url+"/metrics", "").body)

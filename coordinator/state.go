@@ -16,8 +16,9 @@ type StatePage struct {
 	// Entries are in the order of the tasks' names, and of the encoded keys in
 	// each.
 	Entries []StateEntry `json:"entries"`
-	// Count is the number of entries that were counted for this page.
-	Count int64 `json:"count,omitzero"`
+	// Count is the number of entries that were counted for this page; nil if it was
+	// not asked for.
+	Count *int64 `json:"count,omitzero"`
 	// Cursor asks for the next page, with otherwise the same parameters; "":
 	// there is none. The place is held for a minute.
 	Cursor string `json:"cursor,omitzero"`
@@ -32,8 +33,9 @@ type StateTask struct {
 	// CommittedAt is when the commit was done that the answer is as of, in ms; 0
 	// for the state that was restored. In live mode it is the last one.
 	CommittedAt int64 `json:"committedAt,omitzero"`
-	// Count is the number of entries that were counted in this task.
-	Count int64 `json:"count,omitzero"`
+	// Count is the number of entries that were counted in this task for this page;
+	// nil if it was not asked for.
+	Count *int64 `json:"count,omitzero"`
 }
 
 // Limits of what is asked of the server.

@@ -64,8 +64,12 @@ func (s *Server) askAll(ctx context.Context, r stateRequest, places []int, p *St
 
 // add takes a task's answer into the page.
 func (p *StatePage) add(t taskPlace, a Answer) (size int) {
-	p.Tasks = append(p.Tasks, StateTask{t.name, t.container, a.CommittedAt, a.Count})
-	p.Count += a.Count
+	st := StateTask{Task: t.name, Container: t.container, CommittedAt: a.CommittedAt}
+	if p.Count != nil {
+		st.Count = &a.Count
+		*p.Count += a.Count
+	}
+	p.Tasks = append(p.Tasks, st)
 	for _, e := range a.Entries {
 		e.Task = t.name
 		size += len(e.Key) + len(e.Value)
@@ -77,6 +81,9 @@ func (p *StatePage) add(t taskPlace, a Answer) (size int) {
 // stateOfRange fills a page from one task after the other.
 func (s *Server) stateOfRange(ctx context.Context, r stateRequest) (StatePage, error) {
 	p := StatePage{Store: r.store, Mode: r.mode, Entries: []StateEntry{}, Tasks: []StateTask{}}
+	if r.op == OpCount {
+		p.Count = new(int64)
+	}
 	at := r.cursor
 	n := 0
 	if at.Task != "" {

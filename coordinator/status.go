@@ -103,9 +103,9 @@ type ContainerStatus struct {
 	// Shared is how far the stores that its tasks share are in their side inputs.
 	Shared []SideInputStatus `json:"shared,omitzero"`
 	// RestoreDone and RestoreTotal count changelog records, and messages of side
-	// inputs, while stores are restored.
-	RestoreDone  int64 `json:"restoreDone,omitzero"`
-	RestoreTotal int64 `json:"restoreTotal,omitzero"`
+	// inputs, while stores are restored; 0 of 0: none is.
+	RestoreDone  int64 `json:"restoreDone"`
+	RestoreTotal int64 `json:"restoreTotal"`
 }
 
 // Execution is one process of a container, in a container of the cluster, in the

@@ -38,13 +38,13 @@ type StoreTask struct {
 	LastCommit int64  `json:"lastCommit,omitzero"`
 	// RestoreDone of RestoreTotal changelog records, or messages of side inputs,
 	// are restored; LeftMs is about how long the rest takes. Of a shared store all
-	// tasks of a container tell the same.
-	RestoreDone   int64 `json:"restoreDone,omitzero"`
-	RestoreTotal  int64 `json:"restoreTotal,omitzero"`
+	// tasks of a container tell the same. 0 of 0: it is not restored now.
+	RestoreDone   int64 `json:"restoreDone"`
+	RestoreTotal  int64 `json:"restoreTotal"`
 	RestoreLeftMs int64 `json:"restoreLeftMs,omitzero"`
-	// Downloaded of Download bytes of a snapshot have come.
-	Downloaded int64 `json:"downloaded,omitzero"`
-	Download   int64 `json:"download,omitzero"`
+	// Downloaded of Download bytes of a snapshot have come; 0 of 0: none is fetched.
+	Downloaded int64 `json:"downloaded"`
+	Download   int64 `json:"download"`
 	// Source and SnapshotAt are as in StoreReport.
 	Source     string `json:"source,omitzero"`
 	SnapshotAt int64  `json:"snapshotAt,omitzero"`

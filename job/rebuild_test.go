@@ -87,6 +87,11 @@ func TestARestoredStoreIsReadWithoutAJob(t *testing.T) {
 		if err != nil || int(count.Count) != len(got) {
 			t.Errorf("%s: counted %+v, %v; want %d", name, count, err, len(got))
 		}
+		// A task without an entry in the range has 0 of them, and says so.
+		var out bytes.Buffer
+		if err := PrintJSON(&out, count); err != nil || strings.Count(out.String(), `"count":`) != 1+len(count.Tasks) {
+			t.Errorf("%s: %s, %v", name, out.String(), err)
+		}
 	}
 	for name, q := range map[string]StateQuery{"there are Partition 0, Partition 1": {Task: "x"}, "leave out --to": {To: text("")}} {
 		if _, err := f.Entries(t.Context(), q, nil); ExitCode(err) != ExitUsage || !strings.Contains(err.Error(), name) {

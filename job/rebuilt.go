@@ -165,13 +165,13 @@ const maxFolderPage = 1 << 20
 
 // Count is Running.Count for the folder.
 func (f *Folder) Count(ctx context.Context, q StateQuery, soFar func(int64)) (StateCount, error) {
-	out := StateCount{Store: f.file.Store, Mode: modeRestored, Tasks: []coordinator.StateTask{}}
+	out := StateCount{Store: f.file.Store, Mode: modeRestored, Tasks: []TaskCount{}}
 	tasks, err := f.tasks(q)
 	if err != nil {
 		return out, err
 	}
 	for _, t := range tasks {
-		part := coordinator.StateTask{Task: t.Task, CommittedAt: t.Checkpoint}
+		part := TaskCount{Task: t.Task, CommittedAt: t.Checkpoint}
 		err := f.walk(ctx, t, q, func(storage.View, []byte, []byte) (bool, error) {
 			if part.Count++; part.Count%10_000 == 0 {
 				soFar(out.Count + part.Count)

@@ -171,17 +171,28 @@ func (r *Running) Entries(ctx context.Context, q StateQuery, each func(coordinat
 
 // StateCount is what `state count --json` prints.
 type StateCount struct {
-	Store string                  `json:"store"`
-	Mode  string                  `json:"mode"`
-	Count int64                   `json:"count"`
-	Tasks []coordinator.StateTask `json:"tasks"`
+	Store string      `json:"store"`
+	Mode  string      `json:"mode"`
+	Count int64       `json:"count"`
+	Tasks []TaskCount `json:"tasks"`
+}
+
+// TaskCount is one task's part of a StateCount.
+type TaskCount struct {
+	Task string `json:"task"`
+	// Container is "" for a folder.
+	Container string `json:"container"`
+	// CommittedAt is when the commit, or the checkpoint, was done as of which it is,
+	// in ms; 0 for the state that was restored, or that of no checkpoint.
+	CommittedAt int64 `json:"committedAt,omitzero"`
+	Count       int64 `json:"count"`
 }
 
 // Count counts the entries of a range; so far is told of each page.
 func (r *Running) Count(ctx context.Context, q StateQuery, soFar func(int64)) (StateCount, error) {
 	v := q.values()
 	v.Set("count", "true")
-	out := StateCount{Store: q.Store, Tasks: []coordinator.StateTask{}}
+	out := StateCount{Store: q.Store, Tasks: []TaskCount{}}
 	for {
 		page, err := r.operator.State(ctx, q.Store, v)
 		if ctx.Err() != nil {
@@ -191,13 +202,14 @@ func (r *Running) Count(ctx context.Context, q StateQuery, soFar func(int64)) (S
 			return out, r.asked(err)
 		}
 		out.Mode = page.Mode
-		out.Count += page.Count
 		for _, t := range page.Tasks {
-			if last := len(out.Tasks) - 1; last >= 0 && out.Tasks[last].Task == t.Task {
-				out.Tasks[last].Count += t.Count
-				continue
+			if last := len(out.Tasks) - 1; last < 0 || out.Tasks[last].Task != t.Task {
+				out.Tasks = append(out.Tasks, TaskCount{t.Task, t.Container, t.CommittedAt, 0})
 			}
-			out.Tasks = append(out.Tasks, t)
+			if t.Count != nil {
+				out.Tasks[len(out.Tasks)-1].Count += *t.Count
+				out.Count += *t.Count
+			}
 		}
 		soFar(out.Count)
 		if page.Cursor == "" {
