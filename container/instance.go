@@ -9,7 +9,6 @@ import (
 
 	"heddle/checkpoint"
 	"heddle/container/events"
-	"heddle/coordinator"
 	"heddle/storage"
 	"heddle/system"
 	"heddle/task"
@@ -103,7 +102,7 @@ type instance struct {
 	committedAt atomic.Int64
 	// measured is when the sizes of the stores were taken.
 	measured time.Time
-	sizes    atomic.Pointer[[]coordinator.StoreReport]
+	sizes    atomic.Pointer[[]storage.Size]
 	// publishedSent is what of sent() is in the counters.
 	publishedSent int64
 	// since the last commit

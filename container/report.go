@@ -61,9 +61,7 @@ func (t *instance) report(state string) coordinator.TaskReport {
 			Dropped: t.counts.deserialization.Value() + t.counts.serialization.Value() + t.counts.ignored.Value() + t.counts.sendFailed.Value(),
 		},
 	}
-	if sizes := t.sizes.Load(); sizes != nil {
-		r.Stores = *sizes
-	}
+	r.Stores = t.storeReports()
 	for _, l := range t.lanes {
 		r.Inputs = append(r.Inputs, coordinator.InputReport{
 			System: l.source.System, Stream: l.source.Stream, Partition: l.source.Partition,
@@ -100,15 +98,29 @@ func (t *instance) measureStores() {
 		return
 	}
 	t.measured = now
-	var sizes []coordinator.StoreReport
-	for _, s := range t.stores.Sizes() {
-		r := coordinator.StoreReport{Store: s.Store, Entries: s.Entries, Bytes: s.Bytes, Source: string(t.restores.of(s.Store).Source)}
-		if !s.Snapshot.IsZero() {
-			r.SnapshotAt = s.Snapshot.UnixMilli()
-		}
-		sizes = append(sizes, r)
-	}
+	sizes := t.stores.Sizes()
 	t.sizes.Store(&sizes)
+}
+
+// storeReports tells of the task's stores: their sizes as of a commit a while ago,
+// and their newest snapshots as of now, which need no commit. Any goroutine calls
+// it.
+func (t *instance) storeReports() []coordinator.StoreReport {
+	sizes := t.sizes.Load()
+	if sizes == nil {
+		return nil
+	}
+	var out []coordinator.StoreReport
+	for _, s := range *sizes {
+		r := coordinator.StoreReport{Store: s.Store, Entries: s.Entries, Bytes: s.Bytes, Source: string(t.restores.of(s.Store).Source)}
+		if s.Snapshot != nil {
+			if at := s.Snapshot(); !at.IsZero() {
+				r.SnapshotAt = at.UnixMilli()
+			}
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 const measureEvery = 5 * time.Second

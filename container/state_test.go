@@ -53,6 +53,13 @@ func newStateJob(t *testing.T, partitions int32, change func(*rig)) *stateJob {
 	if change != nil {
 		change(r)
 	}
+	return startStateJob(r)
+}
+
+// startStateJob starts a job, which ends with the test.
+func startStateJob(r *rig) *stateJob {
+	t := r.t
+	t.Helper()
 	j := &stateJob{rig: r}
 	j.c, j.end = r.begin(context.Background())
 	model := jobmodel.JobModel{Containers: map[string]jobmodel.Container{"0": r.model()}}
@@ -376,6 +383,39 @@ func TestStateOfATaskThatIsRestored(t *testing.T) {
 	let()
 	if p := j.page("count", "true"); countOf(p) != 10 {
 		t.Errorf("%d entries, want 10", countOf(p))
+	}
+}
+
+// TestSnapshotOfThePastRun: a job whose state is on its disk shows its newest
+// snapshot from its start on, without one of its own and without a commit.
+func TestSnapshotOfThePastRun(t *testing.T) {
+	r := newRig(t, 1).store().set("stores.counts.factory", "pebble", "job.logged.store.base.dir", t.TempDir(),
+		"heddle.home", t.TempDir(), "heddle.snapshot.uri", "file://"+t.TempDir(), "heddle.snapshot.interval.ms", "1")
+	r.newTask = calls{process: countWord}.factory()
+	r.fill(0, "a")
+	c, end := r.begin(t.Context())
+	for at := int64(0); at == 0; {
+		c.CommitAll() // a snapshot is taken at one
+		for _, task := range c.Report().Tasks {
+			for _, s := range task.Stores {
+				at = s.SnapshotAt
+			}
+		}
+	}
+	c.Stop("it is enough")
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+	r.set("heddle.snapshot.interval.ms", "600000")
+	j := startStateJob(r)
+	for {
+		code, body := j.get("api/v1/stores")
+		if code == http.StatusOK && strings.Contains(body, `"source":"local state"`) && strings.Contains(body, `"snapshotAt":1`) {
+			return
+		}
+		if t.Context().Err() != nil {
+			t.Fatalf("%d %s", code, body)
+		}
 	}
 }
 

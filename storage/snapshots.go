@@ -25,7 +25,7 @@ type Snapshots interface {
 	// is a warning, for the changelog holds all of it.
 	Take(ctx context.Context, id Identity, e engine.OnDisk) error
 	// Newest is when the newest snapshot that it knows of was taken; the zero time
-	// if it knows of none.
+	// if it knows of none, which it may later. It returns at once.
 	Newest(id Identity) time.Time
 }
 

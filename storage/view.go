@@ -67,9 +67,9 @@ type Size struct {
 	// Entries and Bytes are -1 where the engine cannot tell, as one on disk its
 	// entries; what it tells of files is an estimate.
 	Entries, Bytes int64
-	// Snapshot is when the newest snapshot of it was taken that is known here;
-	// the zero time: none.
-	Snapshot time.Time
+	// Snapshot tells when the newest snapshot of it was taken that is known here by
+	// then; the zero time: none. Any goroutine may call it. nil: it has none.
+	Snapshot func() time.Time
 }
 
 // Sizes gives the sizes of the stores' committed state. It costs little. The
@@ -79,7 +79,8 @@ func (s *Set) Sizes() []Size {
 	for _, st := range s.stores {
 		size := Size{Store: st.spec.Name, Entries: -1, Bytes: -1}
 		if s.o.Snapshots != nil && st.log != nil && st.onDisk() != nil {
-			size.Snapshot = s.o.Snapshots.Newest(st.id)
+			keeper, id := s.o.Snapshots, st.id
+			size.Snapshot = func() time.Time { return keeper.Newest(id) }
 		}
 		if e, ok := st.engine.(interface{ Len() int }); ok {
 			size.Entries = int64(e.Len())

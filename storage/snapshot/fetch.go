@@ -32,7 +32,7 @@ func (k *Keeper) Fetch(ctx context.Context, w storage.Wanted) (found bool, err e
 	}
 	k.answered()
 	k.mu.Lock()
-	s.newest = m.Taken
+	k.know(s, m.Taken)
 	k.mu.Unlock()
 	k.meters.restored.Add(1)
 	k.logger(w.ID).Info("snapshot downloaded", "offset", m.Mark.Offset, "taken", m.Taken, "bytes", m.bytes(), "files", len(m.Files),

@@ -43,10 +43,13 @@ type Keeper struct {
 	end  context.CancelFunc
 	over chan struct{} // closed when the uploads have ended
 	jobs chan job
+	// seeks are the series of which the newest snapshot is to be found.
+	seeks chan *series
 
 	mu      sync.Mutex
 	series  map[storage.Identity]*series
 	scratch *scratch
+	newest  time.Time // of all
 	// failures are those of the file system in a row; nothing is asked of it
 	// before again, for the error failure.
 	failures int
@@ -82,7 +85,7 @@ func newKeeper(o Options) *Keeper {
 	k := &Keeper{
 		o: o, log: o.Logger, meters: newMeters(o.Metrics), limit: newLimit(o.BytesPerSecond),
 		writer: strings.ToLower(rand.Text()[:13]), slots: make(chan struct{}, downloads),
-		over: make(chan struct{}), jobs: make(chan job, maxWaiting), series: map[storage.Identity]*series{},
+		over: make(chan struct{}), jobs: make(chan job, maxWaiting), seeks: make(chan *series, maxWaiting), series: map[storage.Identity]*series{},
 	}
 	k.life, k.end = context.WithCancel(context.Background())
 	return k
@@ -200,14 +203,32 @@ func (k *Keeper) postpone(s *series, now time.Time, err error) error {
 	return err
 }
 
-// Newest is storage.Snapshots'.
+// Newest is storage.Snapshots'. What another process took before this one is
+// looked for when it is first asked for.
 func (k *Keeper) Newest(id storage.Identity) time.Time {
+	now := k.o.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if s := k.series[id]; s != nil {
-		return s.newest
+	s := k.of(id, now)
+	if s.newest.IsZero() && !s.sought && !now.Before(k.again) {
+		select {
+		case k.seeks <- s:
+			s.sought = true
+		default: // the next question
+		}
 	}
-	return time.Time{}
+	return s.newest
+}
+
+// know notes when a snapshot was taken. It needs k.mu.
+func (k *Keeper) know(s *series, taken time.Time) {
+	if taken.After(s.newest) {
+		s.newest = taken
+	}
+	if taken.After(k.newest) {
+		k.newest = taken
+		k.meters.last.Set(float64(taken.UnixMilli()))
+	}
 }
 
 func (k *Keeper) logger(id storage.Identity) *slog.Logger {

@@ -19,6 +19,7 @@ type series struct {
 	last     storage.Mark
 	lastAt   time.Time // of the last upload; zero: none yet
 	newest   time.Time // of the newest that is known; zero: none is
+	sought   bool      // the newest was looked for, or is about to be
 
 	// Of the goroutine that uploads, but for a restore that was before it.
 	mu       sync.Mutex

@@ -26,7 +26,7 @@ var errLocal = errors.New("on this machine")
 // other, and the next one is taken if the other was not there again.
 var errOtherWriter = errors.New("another process took the last one")
 
-// work uploads one copy after the other.
+// work uploads one copy after the other, and finds what was uploaded before.
 func (k *Keeper) work() {
 	defer close(k.over)
 	for {
@@ -36,6 +36,8 @@ func (k *Keeper) work() {
 		case j := <-k.jobs:
 			k.meters.waiting.Set(float64(len(k.jobs)))
 			k.run(j)
+		case s := <-k.seeks:
+			k.seek(s)
 		}
 	}
 }
@@ -70,11 +72,11 @@ func (k *Keeper) run(j job) {
 	case skip, k.life.Err() != nil: // it stays due
 	case err == nil:
 		j.s.failures = 0
-		j.s.last, j.s.lastAt, j.s.newest = j.mark, j.taken, j.taken
+		j.s.last, j.s.lastAt = j.mark, j.taken
+		k.know(j.s, j.taken)
 		j.s.due = nextDue(now, phase(j.s.id, k.o.Interval), k.o.Interval)
 		k.meters.taken.Add(1)
 		k.meters.reusedBytes.Add(u.reused)
-		k.meters.last.Set(float64(j.taken.UnixMilli()))
 		log.Info("snapshot taken", "manifest", u.manifest, "offset", j.mark.Offset, "bytes", u.total, "uploaded", u.bytes,
 			"files", u.files, "took", now.Sub(began).Round(time.Millisecond).String())
 	case errors.Is(err, errOtherWriter):
