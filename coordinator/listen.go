@@ -40,7 +40,7 @@ func (s *Server) Listen(host string, port int) error {
 		}
 		return fmt.Errorf("listen for the coordinator's server on %s: %w", host, err)
 	}
-	s.listener = l
+	s.listener, s.door = l, newDoor(host, l.Addr())
 	s.url = "http://" + net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port)) + "/"
 	s.http = &http.Server{
 		Handler:           s,

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -11,6 +12,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
+	if !s.door.admits(r.Host) {
+		s.fail(w, r, http.StatusForbidden, fmt.Sprintf("this page is for this machine alone and does not answer to the name %q; open %sui/", r.Host, s.url))
+		return
+	}
 	path := r.URL.Path
 	// A link that was written for the root but comes by the proxy, which puts
 	// ui/ before all that it passes on.

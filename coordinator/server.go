@@ -73,7 +73,8 @@ const (
 //	POST, PUT /ui/api/v1/stop              with the job's secret
 //	GET /metrics, /healthz, /readyz        also below /ui/, where YARN's proxy reaches them
 //
-// Samza answers every other path with the JobModel; here it is 404.
+// Samza answers every other path with the JobModel; here it is 404. A server that
+// only this machine reaches answers only under its own names, all else is 403.
 type Server struct {
 	opt      Options
 	log      *slog.Logger
@@ -105,6 +106,7 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 	url      string
+	door     door
 	serveErr chan error
 }
 
