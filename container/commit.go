@@ -154,7 +154,7 @@ func (t *instance) inputOffsets() map[system.Partition]string {
 	m := make(map[system.Partition]string, len(t.lanes))
 	for _, l := range t.lanes {
 		if l.known {
-			m[system.Partition{System: l.source.System, Stream: l.source.Stream, Partition: l.source.Partition}] = strconv.FormatInt(l.last, 10)
+			m[partitionOf(l.source)] = strconv.FormatInt(l.last, 10)
 		}
 	}
 	return m

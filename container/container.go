@@ -50,6 +50,7 @@ type Container struct {
 	keeper    *snapshot.Keeper
 	scans     openScans
 	flows     flows
+	lags      lags
 	counts    containerCounts
 	// parallel is how many tasks are opened at a time.
 	parallel  int
@@ -103,7 +104,8 @@ func New(o Options) (*Container, error) {
 		}
 	}
 	c.resolved.config = o.Config
-	c.counts = newContainerCounts(o.Metrics(""))
+	own := o.Metrics("")
+	c.counts, c.lags.registry = newContainerCounts(own), own
 	if c.startedAt = o.StartedAt; c.startedAt.IsZero() {
 		c.startedAt = c.now()
 	}

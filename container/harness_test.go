@@ -40,6 +40,8 @@ type rig struct {
 	// inTopic keeps checkpoints in a topic, as a job does, instead of in
 	// checkpoints.
 	inTopic bool
+	// measured are the registries of the newest container of sideContainer.
+	measured *measures
 	// closeSys closes what the newest container was given.
 	closeSys func()
 }

@@ -82,7 +82,7 @@ func (c *Container) ends(inputs []input) (map[system.StreamID][]system.Ends, err
 }
 
 func (c *Container) position(in *input, ends map[system.StreamID][]system.Ends) error {
-	p := system.Partition{System: in.source.System, Stream: in.source.Stream, Partition: in.source.Partition}
+	p := partitionOf(in.source)
 	of := ends[p.StreamID()]
 	if int(p.Partition) >= len(of) {
 		return fmt.Errorf("input %s: the stream has %d partitions now, fewer than when the job was planned; was it deleted and made anew?: %w", p, len(of), system.ErrNoStream)
@@ -147,6 +147,11 @@ func (c *Container) announce(inputs []input) {
 	c.events.Event(e)
 }
 
+// partitionOf is where a source's messages lie.
+func partitionOf(s *task.Source) system.Partition {
+	return system.Partition{System: s.System, Stream: s.Stream, Partition: s.Partition}
+}
+
 // assignLanes gives each task its lanes, and each system a fetcher with the feeds
 // that fill them.
 func (c *Container) assignLanes(inputs []input) {
@@ -194,6 +199,7 @@ func (c *Container) newLane(in input, r reader) *lane {
 	}
 	l.position.Store(r.position.offset)
 	l.end.Store(in.end)
+	c.lags.add(partitionOf(in.source), func() int64 { return behind(l.position.Load(), l.end.Load()) })
 	l.lagging = l.rank.bootstrap && l.from < l.head
 	if r.position.origin == fromCheckpoint || r.position.unsealed() {
 		l.last, l.known = r.position.offset-1, true

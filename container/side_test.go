@@ -84,12 +84,18 @@ func (r *rig) sideContainer(side map[string]task.SideInput) (*Container, error) 
 	r.log = &strings.Builder{}
 	r.sys = memory.New("mem", r.broker)
 	sys := r.sys
+	r.measured = newMeasures(cfg, "0")
 	return New(Options{
 		Config: cfg, Model: r.sideModel(), NewTask: r.newTask, SideInputs: side,
 		System:      func(string) (system.System, error) { return sys, nil },
-		Checkpoints: r.checkpoints, Stores: specs, Metrics: newMeasures(cfg, "0").of,
+		Checkpoints: r.checkpoints, Stores: specs, Metrics: r.measured.of,
 		Events: r.events, Logger: slog.New(slog.NewTextHandler(&locked{w: r.log}, nil)), UntilCaughtUp: r.until,
 	})
+}
+
+// behind is what the container's registry says of a partition, under Samza's name.
+func (r *rig) behind(stream string, partition int) string {
+	return fmt.Sprint(r.measured.snapshot()[consumerMetrics][fmt.Sprintf("mem-%s-%d-messages-behind-high-watermark", stream, partition)])
 }
 
 func (r *rig) runSide(side map[string]task.SideInput) error {
@@ -178,6 +184,9 @@ func TestSideInputsAreFollowedWhileTheTaskRuns(t *testing.T) {
 			want := []coordinator.SideInputReport{{Store: "users", InputReport: coordinator.InputReport{System: "mem", Stream: "users", Next: 3, HighWatermark: 3}}}
 			if !slices.Equal(sides, want) || len(told.Tasks[0].Inputs) != 1 {
 				t.Errorf("the report says %+v of the side input, want %+v; and of the inputs %+v", sides, want, told.Tasks[0].Inputs)
+			}
+			if side := r.behind("users", 0); side != "0" {
+				t.Errorf("the registry says of the side input %s", side)
 			}
 			c.Stop("test")
 			if err := <-done; err != nil {
@@ -316,6 +325,7 @@ func TestSideInputsAreReportedWhileStoresAreFilled(t *testing.T) {
 			for range 5 {
 				r.user(0, "a", "1")
 			}
+			r.fill(0, "a", "b")
 			at3, on := make(chan struct{}), make(chan struct{})
 			c, err := r.sideContainer(map[string]task.SideInput{"slow": func(m *task.Message, s task.Store) error {
 				if m.Offset == 3 {
@@ -343,6 +353,9 @@ func TestSideInputsAreReportedWhileStoresAreFilled(t *testing.T) {
 			want := []coordinator.SideInputReport{{Store: "users", InputReport: coordinator.InputReport{System: "mem", Stream: "users", Next: 0, HighWatermark: 5}}}
 			if told.State != coordinator.ContainerRestoring || !slices.Equal(sides, want) || len(restores) != 1 || restores[0].Store != "users" || restores[0].Total != 5 {
 				t.Errorf("while it is filled: %s, %+v, %+v", told.State, sides, restores)
+			}
+			if side, in := r.behind("users", 0), r.behind("in", 0); side != "5" || in != "2" {
+				t.Errorf("the registry says of the side input %s, of the input %s", side, in)
 			}
 			close(on)
 			c.Stop("test")

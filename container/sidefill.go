@@ -108,6 +108,10 @@ func (c *Container) fillSide(side *storage.Side, spec storage.Spec, task string,
 	if err != nil {
 		return err
 	}
+	for _, src := range sources {
+		p := partitionOf(src)
+		c.lags.add(p, func() int64 { return behind(side.Place(p)) })
+	}
 	var messages int64
 	// What one filling holds in memory is bounded as a restore's is.
 	if err := c.disk.inTurn(c.begun, func() error {
@@ -126,7 +130,7 @@ func (c *Container) fillSide(side *storage.Side, spec storage.Spec, task string,
 	c.side.mu.Lock()
 	defer c.side.mu.Unlock()
 	for _, src := range sources {
-		p := system.Partition{System: src.System, Stream: src.Stream, Partition: src.Partition}
+		p := partitionOf(src)
 		c.side.readers[p] = append(c.side.readers[p], side)
 	}
 	return nil

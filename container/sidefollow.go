@@ -69,7 +69,7 @@ func (s *sides) run(ctx context.Context, consumer system.Consumer) error {
 			return fmt.Errorf("fetch side inputs: %w", err)
 		}
 		for _, b := range batches {
-			p := system.Partition{System: b.Source.System, Stream: b.Source.Stream, Partition: b.Source.Partition}
+			p := partitionOf(b.Source)
 			for _, side := range s.readers[p] {
 				if err := side.Take(b); err != nil {
 					return err

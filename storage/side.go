@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"heddle/system"
@@ -110,6 +111,19 @@ func (s *Side) Places() []SideProgress {
 		out = append(out, SideProgress{p.partition, p.at.position.Load(), p.at.end.Load()})
 	}
 	return out
+}
+
+// Place is SideProgress of one partition; -1, -1 before Fill has looked at what
+// there is. Any goroutine calls it, also while Fill runs.
+func (s *Side) Place(p system.Partition) (next, end int64) {
+	if shown := s.shown.Load(); shown != nil {
+		// They are sorted.
+		if i, ok := slices.BinarySearchFunc(*shown, p, func(a shownPlace, p system.Partition) int { return cmpPartitions(a.partition, p) }); ok {
+			at := (*shown)[i].at
+			return at.position.Load(), at.end.Load()
+		}
+	}
+	return -1, -1
 }
 
 // Close gives up the store. Nobody may read it any more. What it holds on disk
