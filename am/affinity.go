@@ -9,7 +9,7 @@ import (
 // anywhere.
 func (m *Machine) request(now time.Time, p *Processor) Action {
 	m.enter(p, Waiting)
-	p.In, p.Processing, p.everHeard = Allocation{}, false, false
+	p.In, p.Processing, p.everHeard, p.ended = Allocation{}, false, false, false
 	p.asked, p.due, p.reported, p.usage = now, time.Time{}, "", false
 	p.host = ""
 	if m.plan.HostAffinity {

@@ -1,6 +1,7 @@
 package am
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -60,9 +61,41 @@ func (m *Machine) finishIfOver() []Action {
 		}
 	}
 	if len(f.AtStop) > 0 {
-		f.Diagnostics += "; not in order: " + strings.Join(f.AtStop, "; ")
+		f.Diagnostics += NotInOrder + strings.Join(f.AtStop, "; ")
 	}
 	return m.finish(f, false)
+}
+
+// NotInOrder stands in the diagnostics of an application that was stopped before
+// Finish.AtStop, if there are any: who asked for the stop reads them from YARN.
+const NotInOrder = "; not in order: "
+
+// nothingLeft says that p's process had nothing to commit any more, or not yet: it
+// said last that its tasks had ended well, or it was never heard of, as one whose
+// package is on its way.
+func (p *Processor) nothingLeft() bool { return p.ended && p.reported == "" || !p.everHeard }
+
+// stopped takes the end of p's container after a stop: in order, or not. Of an end
+// that nobody saw it is not known, and so is told.
+func (m *Machine) stopped(p *Processor, x Exit) {
+	m.enter(p, Done)
+	if p.nothingLeft() || x.Status == 0 || x.Status == exitTerminated {
+		return
+	}
+	p.atStop = cmp.Or(p.reported, exitText(x))
+	p.LastError = p.atStop
+}
+
+// forced takes note that p's process is killed since its stop takes too long.
+func (m *Machine) forced(p *Processor) Note {
+	delete(m.in, p.In.ID)
+	m.enter(p, Done)
+	late := fmt.Sprintf("did not stop within %s", m.plan.StopTimeout)
+	if !p.nothingLeft() {
+		p.atStop = cmp.Or(p.reported, late+" and was killed")
+		p.LastError = p.atStop
+	}
+	return Note{4, fmt.Sprintf("container %s %s and is killed", p.ID, late)}
 }
 
 func (m *Machine) finish(f Finish, kill bool) []Action {

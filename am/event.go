@@ -196,4 +196,6 @@ const (
 	ExitUsage = 2
 	// ExitDisk: its local state could not be opened, read or written.
 	ExitDisk = 74
+	// exitTerminated: a signal ended it, in order.
+	exitTerminated = 143
 )

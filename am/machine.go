@@ -81,6 +81,7 @@ type Processor struct {
 	usage     bool
 	reported  string
 	refusals  int
+	ended     bool   // its process said last that its tasks have ended
 	atStop    string // why it did not end in order when it was told to stop
 }
 
@@ -351,11 +352,7 @@ func (m *Machine) over(now time.Time, p *Processor, x Exit) []Action {
 	host := p.In.Host
 	p.Processing, p.exit = false, Exit{}
 	if m.stopping {
-		m.enter(p, Done)
-		if x.Status > 0 && x.Status < 128 && p.reported != "" {
-			p.LastError = p.reported
-			p.atStop = p.reported
-		}
+		m.stopped(p, x)
 		return nil
 	}
 	switch x.Status {
@@ -435,7 +432,7 @@ func (m *Machine) reported(now time.Time, e Reported) []Action {
 		do = append(do, Note{0, fmt.Sprintf("container %s: processing on %s", p.ID, p.In.Host)})
 	}
 	p.heard, p.everHeard = now, true
-	p.Processing = e.Processing
+	p.Processing, p.ended = e.Processing, e.Ended
 	if e.Error != "" {
 		p.reported, p.usage = e.Error, e.Usage
 	}
@@ -453,11 +450,8 @@ func (m *Machine) tick(now time.Time) []Action {
 			for _, id := range m.order {
 				p := m.procs[id]
 				if p.Phase.held() {
-					do = append(do,
-						Note{4, fmt.Sprintf("container %s did not stop within %s and is killed", p.ID, m.plan.StopTimeout)},
-						Kill{p.In.ID, p.In.Node})
-					delete(m.in, p.In.ID)
-					m.enter(p, Done)
+					in := p.In
+					do = append(do, m.forced(p), Kill{in.ID, in.Node})
 				}
 			}
 		}

@@ -152,7 +152,35 @@ finish KILLED unregister=true run-job kill`},
 			s.step(StopRequested{Reason: "bye"})
 			s.now = s.now.Add(30 * time.Second)
 			s.step(Tick{})
-		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nkill c1\nfinish SUCCEEDED unregister=true bye"},
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nkill c1\nfinish SUCCEEDED unregister=true bye; not in order: container 0: did not stop within 30s and was killed"},
+		{"what is killed at its stop is told", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.step(StopRequested{Reason: "run-job kill", Killed: true})
+			s.exit(a, 137)
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nfinish KILLED unregister=true run-job kill; not in order: container 0: killed by signal 9 (exit code 137)"},
+		{"what ends at its stop by a signal, in order, is not", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.step(StopRequested{Reason: "run-job kill", Killed: true})
+			s.exit(a, 143)
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nfinish KILLED unregister=true run-job kill"},
+		{"what said that it has ended in order did, whoever ends its process", nil, 2, func(s *script) {
+			s.step(Started{})
+			a, b := s.run("0", "h1"), s.run("1", "h2")
+			s.step(StopRequested{Reason: "run-job kill", Killed: true})
+			s.step(Reported{Processor: "0", ContainerID: a, Ended: true})
+			s.step(Reported{Processor: "1", ContainerID: b, Ended: true})
+			s.unseen(a, ExitAborted)
+			s.now = s.now.Add(30 * time.Second)
+			s.step(Tick{})
+		}, "request 0\nrequest 1\nwithdraw 0\nlaunch 0 in c1 #1\nwithdraw 1\nlaunch 1 in c2 #1\nstop 0\nstop 1\nkill c2\nfinish KILLED unregister=true run-job kill"},
+		{"whether what was lost at its stop had ended is not known", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.step(StopRequested{Reason: "run-job kill", Killed: true})
+			s.unseen(a, ExitAborted)
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nfinish KILLED unregister=true run-job kill; not in order: container 0: its node was lost or released it"},
 		{"stop while launching reaches the process after its start", nil, 1, func(s *script) {
 			s.step(Started{})
 			a := s.allocate("h1")
@@ -385,7 +413,7 @@ request 0 h1`},
 			s.step(StopRequested{Reason: "bye"})
 			s.now = s.now.Add(30 * time.Second)
 			s.step(Tick{})
-		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nconfirm c1\nkill c1\nfinish SUCCEEDED unregister=true bye"},
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nstop 0\nconfirm c1\nkill c1\nfinish SUCCEEDED unregister=true bye; not in order: container 0: did not stop within 30s and was killed"},
 		{"retry count 0 fails the job at once", func(p *Plan) { p.Retry.Count = 0 }, 1, func(s *script) {
 			s.step(Started{})
 			s.exit(s.run("0", "h1"), 1)

@@ -5,15 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"time"
 
+	"heddle/am"
 	"heddle/coordinator"
 	"heddle/system/files"
 	"heddle/yarn"
 )
 
 // Kill stops an application gracefully, by its master, and by force through the
-// ResourceManager when that takes longer than patience (task.shutdown.ms).
+// ResourceManager when that takes longer than patience (task.shutdown.ms). One
+// that had to be forced is an error, as one that did not stop in order.
 func (c *Cluster) Kill(ctx context.Context, w Which, patience time.Duration, say *Say) error {
 	r, err := c.find(ctx, w)
 	if err != nil {
@@ -33,9 +36,15 @@ const killMargin = 5 * time.Second
 
 func (c *Cluster) stop(ctx context.Context, r yarn.ApplicationReport, reason string, patience time.Duration, say *Say) error {
 	began := time.Now()
+	if r.State != yarn.StateRunning {
+		// No application master is there, so that no container is.
+		say.Step("%s is %s and does not run yet; killing it through the ResourceManager", r.ID, r.State)
+		_, err := c.force(ctx, r.ID, reason, say)
+		return err
+	}
 	if err := c.askStop(ctx, r, reason); err != nil {
 		say.Step("the application master could not be asked to stop (%v); killing %s through the ResourceManager", err, r.ID)
-		return c.force(ctx, r.ID, reason, say)
+		return c.forced(ctx, r.ID, reason, "its application master could not be asked to stop", say)
 	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -48,8 +57,11 @@ func (c *Cluster) stop(ctx context.Context, r yarn.ApplicationReport, reason str
 		}
 		if now.State.Done() {
 			say.Done()
-			say.Step("%s stopped after %.1f s", r.ID, time.Since(began).Seconds())
 			c.cleanUp(ctx, r.ID, say)
+			if err := notInOrder(now); err != nil {
+				return err
+			}
+			say.Step("%s stopped after %.1f s", r.ID, time.Since(began).Seconds())
 			return nil
 		}
 		say.Moving("%s is stopping, %.0f s", r.ID, time.Since(began).Seconds())
@@ -57,8 +69,9 @@ func (c *Cluster) stop(ctx context.Context, r yarn.ApplicationReport, reason str
 		case <-tick.C:
 		case <-limit.C:
 			say.Done()
-			say.Warn("%s did not stop within %s (task.shutdown.ms and %s); killing it", r.ID, patience+killMargin, killMargin)
-			return c.force(ctx, r.ID, reason, say)
+			late := fmt.Sprintf("it did not stop within %s (task.shutdown.ms and %s)", patience+killMargin, killMargin)
+			say.Step("%s: %s; killing it through the ResourceManager", r.ID, late)
+			return c.forced(ctx, r.ID, reason, late, say)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -66,9 +79,6 @@ func (c *Cluster) stop(ctx context.Context, r yarn.ApplicationReport, reason str
 }
 
 func (c *Cluster) askStop(ctx context.Context, r yarn.ApplicationReport, reason string) error {
-	if r.State != yarn.StateRunning {
-		return fmt.Errorf("it is %s", r.State)
-	}
 	secret, err := c.secretOf(ctx, r.ID.String())
 	if err != nil {
 		return err
@@ -78,12 +88,44 @@ func (c *Cluster) askStop(ctx context.Context, r yarn.ApplicationReport, reason 
 	return c.ask(bounded, r, func(o coordinator.Operator) error { return o.Stop(bounded, secret, reason) })
 }
 
-func (c *Cluster) force(ctx context.Context, id yarn.ApplicationID, reason string, say *Say) error {
+// force kills through the ResourceManager, and gives how the application ended.
+func (c *Cluster) force(ctx context.Context, id yarn.ApplicationID, reason string, say *Say) (yarn.ApplicationReport, error) {
 	if err := c.client.Kill(ctx, id, reason); err != nil {
-		return err
+		return yarn.ApplicationReport{}, err
 	}
+	end, err := c.client.Report(ctx, id)
 	c.cleanUp(ctx, id, say)
-	return nil
+	return end, err
+}
+
+// forced forces the end of an application that runs. Its error is that it had to
+// be, unless its master was faster.
+func (c *Cluster) forced(ctx context.Context, id yarn.ApplicationID, reason, why string, say *Say) error {
+	end, err := c.force(ctx, id, reason, say)
+	switch {
+	case err != nil:
+		return err
+	case end.State == yarn.StateFinished:
+		return notInOrder(end)
+	}
+	return failedError{fmt.Errorf("%s was killed, as %s: what it had not committed is read again by its next start", id, why), ExitFailed}
+}
+
+// notInOrder is an error if an application that was told to stop has not ended in
+// order, as far as YARN knows.
+func notInOrder(end yarn.ApplicationReport) error {
+	why := ""
+	switch _, those, found := strings.Cut(end.Diagnostics, am.NotInOrder); {
+	case end.FinalStatus == yarn.FinalFailed:
+		why = Cause(end.Diagnostics)
+	case end.State == yarn.StateKilled:
+		why = "it was killed through the ResourceManager while it stopped"
+	case found:
+		why = those
+	default:
+		return nil
+	}
+	return failedError{fmt.Errorf("%s was told to stop, and did not end in order: %s; what it had not committed is read again by its next start", end.ID, why), ExitFailed}
 }
 
 // cleanUp removes the files of an application that has ended. It has ended all the

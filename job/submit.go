@@ -113,7 +113,13 @@ func (j *Job) alone(ctx context.Context, c *Cluster, replace bool) ([]yarn.Appli
 func (j *Job) replace(ctx context.Context, c *Cluster, running []yarn.ApplicationReport) error {
 	for _, r := range running {
 		j.say.Step("replace   stopping %s", r.ID)
-		if err := c.stop(ctx, r, "replaced by a new submit", config.TaskShutdown.Of(j.Config), j.say); err != nil {
+		err := c.stop(ctx, r, "replaced by a new submit", config.TaskShutdown.Of(j.Config), j.say)
+		var failed failedError
+		switch {
+		case errors.As(err, &failed):
+			// It does not run any more, which is what was wanted.
+			j.say.Warn("%v", err)
+		case err != nil:
 			return err
 		}
 	}
