@@ -20,7 +20,8 @@
 //
 //	container.go    the container's life: New, Run; options.go is what it is given
 //	control.go      what it is told while it runs: stop, pause, commit, failure
-//	start.go        all before the first message, in its order; shut.go the end
+//	start.go        all before the first message, in its order; seal.go where it
+//	                begins, written down; shut.go the end
 //	instance.go     a task and what belongs to it (Samza: TaskInstance);
 //	                context.go is what the task sees of it
 //	inputs.go       the input partitions and who reads them; resolve.go what the

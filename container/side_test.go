@@ -366,6 +366,52 @@ func TestSideInputsAreReportedWhileStoresAreFilled(t *testing.T) {
 	}
 }
 
+// A container that is stopped, or killed, before its stores are filled has written
+// down where it begins at "newest": the next one reads what came in meanwhile.
+func TestStartAtTheNewestIsSealedBeforeTheStoresAreFilled(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		t.Run(fmt.Sprint("killed=", killed), func(t *testing.T) {
+			r := sideRig(t, 1, 1, false).set("stores.users.side.inputs.processor.factory", "slow", "systems.mem.samza.offset.default", "upcoming")
+			r.user(0, "a", "1")
+			r.fill(0, "before")
+			filling, on := make(chan struct{}), make(chan struct{})
+			once := sync.OnceFunc(func() { close(filling) })
+			slow := map[string]task.SideInput{"slow": func(m *task.Message, s task.Store) error {
+				once()
+				<-on
+				return s.Put(string(m.KeyBytes), string(m.ValueBytes))
+			}}
+			c, err := r.sideContainer(slow)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			done := make(chan error, 1)
+			go func() { done <- c.Run(ctx) }()
+			<-filling
+			if killed {
+				cancel()
+			} else {
+				c.Stop("test")
+			}
+			close(on)
+			if err := <-done; (err != nil) != killed {
+				t.Fatal(err)
+			}
+			r.sys.Close()
+			r.fill(0, "a")
+			r.until = true
+			if err := r.runSide(slow); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.out(); !slices.Equal(got, []string{"Partition 0: a=1"}) {
+				t.Errorf("got %v, want what came between the two containers", got)
+			}
+		})
+	}
+}
+
 // What a filling holds in memory is bounded as a restore's is: few run at a time.
 func TestFewStoresAreFilledAtATime(t *testing.T) {
 	const tasks = 12

@@ -7,8 +7,8 @@ import (
 )
 
 // start brings the container to the point where its tasks may be called, in
-// Samza's order: checkpoints and starting positions, producers, stores, the
-// commit at the start, Init, consumers. With exactly-once it takes over the
+// Samza's order: checkpoints and starting positions, which are written down where
+// they have to be, producers, stores, the commit at the start, Init, consumers. With exactly-once it takes over the
 // tasks' transactions before all of that.
 func (c *Container) start() error {
 	if len(c.opts.Model.Tasks) == 0 {
@@ -26,6 +26,9 @@ func (c *Container) start() error {
 	}
 	c.announce(inputs)
 	c.assignLanes(inputs)
+	if err := c.sealStarts(); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	c.published = c.tasks
 	c.mu.Unlock()
@@ -109,15 +112,4 @@ func (c *Container) open(t *instance) error {
 	}
 	t.ready = true
 	return nil
-}
-
-// sealAtStart says whether the task commits before its first message: after a
-// transactional restore (Samza: TaskInstance.init), so that what was undone is
-// not undone again; and where an input begins at an offset that another
-// start would not choose again.
-func (t *instance) sealAtStart() bool {
-	if t.checkpoints == nil {
-		return false
-	}
-	return t.unsealed || t.settings.transactionalRestore && len(t.logged) > 0
 }
