@@ -190,10 +190,11 @@ const (
 	ExitPreempted   = -102
 )
 
-// Exit codes of a Heddle process that say what follows.
+// Exit codes of a container's process that say what follows. None of them is 2,
+// with which Go's runtime ends a process that panics or has no memory left.
 const (
-	// ExitUsage: it was configured wrongly.
-	ExitUsage = 2
+	// ExitConfig: it is configured wrongly.
+	ExitConfig = 78
 	// ExitDisk: its local state could not be opened, read or written.
 	ExitDisk = 74
 	// exitTerminated: a signal ended it, in order.

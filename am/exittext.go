@@ -23,6 +23,10 @@ func exitText(x Exit) string {
 		what = "its package or files could not be brought to the node"
 	case x.Status == ExitDisk:
 		what = fmt.Sprintf("its local state could not be opened, read or written (exit code %d)", ExitDisk)
+	case x.Status == ExitConfig:
+		what = fmt.Sprintf("wrong configuration (exit code %d)", ExitConfig)
+	case x.Status == 2:
+		what = "ended by Go's runtime, as of a panic outside of the task's methods or for want of memory; stderr has the stack (exit code 2)"
 	case x.Status == 137:
 		what = "killed by signal 9 (exit code 137)"
 	case x.Status > 128 && x.Status < 160:

@@ -372,7 +372,7 @@ func (m *Machine) over(now time.Time, p *Processor, x Exit) []Action {
 		cause = exitText(x)
 	}
 	p.LastError = cause
-	if x.Status == ExitUsage || p.usage {
+	if x.Status == ExitConfig || p.usage {
 		// A restart reads the same configuration again.
 		m.enter(p, GivenUp)
 		return append([]Action{Note{8, fmt.Sprintf("container %s is configured wrongly: %s", p.ID, cause)}},

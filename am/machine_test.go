@@ -192,8 +192,12 @@ finish KILLED unregister=true run-job kill`},
 			s.step(Started{})
 			a := s.run("0", "h1")
 			s.step(Reported{Processor: "0", ContainerID: a, Error: "serde jsno: unknown"})
-			s.exit(a, 2)
+			s.exit(a, ExitConfig)
 		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nfinish FAILED unregister=true container 0: serde jsno: unknown"},
+		{"an end of Go's runtime is a failure as others are", nil, 1, func(s *script) {
+			s.step(Started{})
+			s.exit(s.run("0", "h1"), 2)
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nrequest 0"},
 		{"a refused attempt kills and does not unregister", nil, 1, func(s *script) {
 			s.step(Started{})
 			s.run("0", "h1")

@@ -94,11 +94,14 @@ func jobSecret(c *security.Credentials) ([]byte, error) {
 	return coordinator.ParseSecret(string(text))
 }
 
+// exitUsage is the code of an error of wrong usage or configuration.
+const exitUsage = 2
+
 // fatal says if another attempt of the application master would fail alike:
 // wrong configuration and missing topics, not a service that is away.
 func fatal(err error) bool {
 	var coded interface{ ExitCode() int }
-	return errors.As(err, &coded) && coded.ExitCode() == ExitUsage
+	return errors.As(err, &coded) && coded.ExitCode() == exitUsage
 }
 
 // mask leaves secrets out of what everybody can read.

@@ -15,10 +15,13 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitUnreachable = 3
-	// exitDisk is a container's alone: its local state could not be opened, read or
-	// written (sysexits.h: EX_IOERR). The application master then asks for no host
-	// in particular (am.ExitDisk).
+	// What follows is a container's alone, for its application master (am.ExitDisk,
+	// am.ExitConfig). Its local state could not be opened, read or written
+	// (sysexits.h: EX_IOERR).
 	exitDisk = 74
+	// It is configured wrongly (EX_CONFIG). It is not exitUsage, with which Go's
+	// runtime ends a process, too: a panic in a goroutine of the user's is one.
+	exitConfig = 78
 	// exitTerminated is a container's alone; see errTerminated.
 	exitTerminated = 143
 )
@@ -40,18 +43,24 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// diskError is why a container ends whose local state failed.
-type diskError struct{ error }
+// blamedError is why a container ends, with an exit code that says what is to blame.
+type blamedError struct {
+	error
+	code int
+}
 
-func (diskError) ExitCode() int   { return exitDisk }
-func (e diskError) Unwrap() error { return e.error }
+func (e blamedError) ExitCode() int { return e.code }
+func (e blamedError) Unwrap() error { return e.error }
 
-// blamed tells a container's error by its exit code if the disk is to blame. A job
-// in one process has no other disk to go to, and just fails.
+// blamed gives a container's error the exit code that its application master goes
+// by. A job in one process has no other disk to go to, and just fails.
 func blamed(err error) error {
 	var disk *storage.DiskError
-	if errors.As(err, &disk) {
-		return diskError{err}
+	switch {
+	case errors.As(err, &disk):
+		return blamedError{err, exitDisk}
+	case exitCode(err) == exitUsage:
+		return blamedError{err, exitConfig}
 	}
 	return err
 }

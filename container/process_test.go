@@ -264,7 +264,7 @@ func TestContainerFailures(t *testing.T) {
 		says      string
 	}{
 		"a task fails at its start":     {Tasks{"t": calls{init: func(task.Context) error { return errTest }}.factory()}, "0", "exec_1", 1, "ordered by the test"},
-		"the task is not in the binary": {Tasks{"other": calls{}.factory()}, "0", "exec_1", 2, "registered are: other"},
+		"the task is not in the binary": {Tasks{"other": calls{}.factory()}, "0", "exec_1", exitConfig, "registered are: other"},
 		"no such container":             {echo(), "5", "exec_1", 3, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
