@@ -286,6 +286,21 @@ func (s *sales) fails(says []string, more ...string) {
 	}
 }
 
+// refuses fails the test unless the job was refused, with one line that says it
+// all, before anything was changed.
+func (s *sales) refuses(says ...string) {
+	s.t.Helper()
+	_, stderr, code := s.try()
+	if code != 2 || strings.Count(stderr, "\n") != 1 {
+		s.t.Errorf("exit code %d; stderr:\n%s", code, stderr)
+	}
+	for _, part := range append(says, "job.logged.store.base.dir", `store "sales"`, s.base) {
+		if !strings.Contains(stderr, part) {
+			s.t.Errorf("it does not say %q: %s", part, stderr)
+		}
+	}
+}
+
 // TestFileInPlaceOfFolder: the line names the file, the key and the way out.
 func TestFileInPlaceOfFolder(t *testing.T) {
 	t.Parallel()
@@ -293,25 +308,22 @@ func TestFileInPlaceOfFolder(t *testing.T) {
 	if err := os.WriteFile(s.base, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.fails([]string{"a file is in the place of a folder: move it away", "job.logged.store.base.dir"})
+	s.refuses("is a file")
 	if err := os.Remove(s.base); err != nil {
 		t.Fatal(err)
 	}
-	// The run that failed left no checkpoint: this one begins at its own input.
 	s.run(0, "")
 	s.exact()
 }
 
-// TestReadOnlyDisk: the job fails before it begins, and nothing is lost.
+// TestReadOnlyDisk: the job is refused before it begins, and nothing is preloaded.
 func TestReadOnlyDisk(t *testing.T) {
 	t.Parallel()
 	s := newSales(t, mount(t, "64m"))
 	s.run(0, "")
 	remount(t, s.base, syscall.MS_RDONLY, "")
-	s.fails([]string{"read-only file system", "make the folder one that the job can write to"})
+	s.refuses("read-only file system", "name a folder that the job can write to")
 	remount(t, s.base, 0, "")
-	// What the run that failed did not count is still there to be counted.
-	s.runs++
 	s.run(0, "")
 	s.exact()
 }
