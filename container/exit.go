@@ -35,6 +35,10 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.As(err, &coded):
 		return coded.ExitCode()
+	case errors.Is(err, system.ErrRemade):
+		// Nothing is to be corrected: the next start reads the new one from its
+		// beginning.
+		return exitFailed
 	case errors.Is(err, system.ErrNoStream):
 		return exitUsage
 	case errors.Is(err, system.ErrUnreachable), errors.Is(err, coordinator.ErrRefused):

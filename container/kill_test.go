@@ -26,7 +26,8 @@ const asProgram = "HEDDLE_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		Main(Tasks{"t": func() task.Task { return &tally{} }, "look": func() task.Task { return look{} }, "ledger": func() task.Task { return &ledger{} }},
+		Main(Tasks{"t": func() task.Task { return &tally{} }, "look": func() task.Task { return look{} }, "ledger": func() task.Task { return &ledger{} },
+			"lookup": func() task.Task { return &inquiry{} }},
 			WithSideInput("count", countMessages), func(p *program) { p.failpoint = killAtStep() })
 	}
 	os.Exit(m.Run())
@@ -331,6 +332,9 @@ func (c *cluster) processOf(id, execution string, env ...string) *exec.Cmd {
 		launch.EnvExecutionID+"="+execution, security.EnvTokenFile+"="+file)
 	cmd.Env = append(cmd.Env, env...)
 	cmd.Stdout, cmd.Stderr = c.stdout, os.Stderr
+	if c.stderr != nil {
+		cmd.Stderr = c.stderr
+	}
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}

@@ -31,6 +31,7 @@ type cluster struct {
 	secret []byte
 	model  jobmodel.JobModel
 	stdout io.Writer // of processes; nil: nobody's
+	stderr io.Writer // of processes; nil: the test's
 
 	mu      sync.Mutex
 	alive   map[string]bool

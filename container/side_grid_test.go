@@ -28,6 +28,7 @@ type sideJob struct {
 	g      *grid.Grid
 	c      *cluster
 	topics map[string]string
+	home   string
 	starts int
 	out    *said // what the newest container printed
 
@@ -43,7 +44,7 @@ const sideKeys, sideTasks, sharedPartitions = 50, 2, 3
 func newSideJob(t *testing.T, g *grid.Grid) *sideJob {
 	name := grid.Name("sides")
 	settings := map[string]string{
-		"job.name": name, "systems.kafka.producer.bootstrap.servers": g.KafkaAddress,
+		"job.name": name, "heddle.home": t.TempDir(), "systems.kafka.producer.bootstrap.servers": g.KafkaAddress,
 		"task.class": "look", "heddle.container": "", "task.commit.ms": "50",
 		// For the inputs; stores take what is committed, all the same.
 		"systems.kafka.consumer.isolation.level": "read_uncommitted",
@@ -56,7 +57,7 @@ func newSideJob(t *testing.T, g *grid.Grid) *sideJob {
 		"stores.limits.factory": "pebble", "stores.limits.side.inputs": "kafka.limits", "stores.limits.side.inputs.processor.factory": "count",
 		"stores.limits.key.serde": "string", "stores.limits.msg.serde": "long", "heddle.stores.limits.shared": "true",
 	}
-	j := &sideJob{t: t, g: g, topics: map[string]string{}, out: &said{}, messages: map[string]int{},
+	j := &sideJob{t: t, g: g, home: settings["heddle.home"], topics: map[string]string{}, out: &said{}, messages: map[string]int{},
 		users: map[string]string{}, rates: map[string]string{}, visits: map[string]int64{}, limits: map[string]int64{}}
 	for id, partitions := range map[string]int32{"in": sideTasks, "out": 1, "users": sideTasks, "visits": sideTasks, "rates": sharedPartitions, "limits": sharedPartitions} {
 		var more []string

@@ -88,7 +88,10 @@ func (s *sides) blame(name string, err error) error {
 		}
 	}
 	err = fmt.Errorf("%s: %w", strings.Join(keys, ", "), err)
-	if errors.Is(err, system.ErrNoStream) {
+	switch {
+	case errors.Is(err, system.ErrRemade):
+		return fmt.Errorf("%w; the next start fills the stores anew, from the new one's beginning", err)
+	case errors.Is(err, system.ErrNoStream):
 		return fmt.Errorf("%w; was it deleted? Make it anew, with as many partitions as it had, and start the job again: it is read from its beginning then", err)
 	}
 	return err

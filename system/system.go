@@ -36,6 +36,9 @@ func (p Partition) StreamID() StreamID { return StreamID{p.System, p.Stream} }
 var (
 	// ErrNoStream: the stream does not exist.
 	ErrNoStream = errors.New("no such stream")
+	// ErrRemade: the stream was deleted and made anew while it was read. It comes
+	// with ErrNoStream: the stream that was read does not exist any more.
+	ErrRemade = errors.New("the stream was deleted and made anew")
 	// ErrExists: a stream of that name exists already.
 	ErrExists = errors.New("the stream exists already")
 	// ErrOutOfRange: the offset asked for is no longer, or not yet, there.

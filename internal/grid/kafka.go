@@ -25,14 +25,7 @@ func Name(prefix string) string {
 func (g *Grid) Topic(t testing.TB, prefix string, partitions int32, settings ...string) string {
 	t.Helper()
 	name := Name(prefix)
-	configs := map[string]*string{}
-	for _, setting := range settings {
-		key, value, ok := strings.Cut(setting, "=")
-		if !ok {
-			t.Fatalf("topic setting %q is not key=value", setting)
-		}
-		configs[key] = &value
-	}
+	configs := topicSettings(t, settings)
 	g.admin(t, func(ctx context.Context, admin *kadm.Client) error {
 		if _, err := admin.CreateTopic(ctx, partitions, 1, configs, name); err != nil {
 			return err
@@ -50,6 +43,30 @@ func (g *Grid) Topic(t testing.TB, prefix string, partitions int32, settings ...
 	})
 	t.Cleanup(func() { g.DeleteTopics(t, name) })
 	return name
+}
+
+// CreateTopic makes a topic of that name, which is the test's to delete.
+func (g *Grid) CreateTopic(t testing.TB, name string, partitions int32, settings ...string) (err error) {
+	t.Helper()
+	configs := topicSettings(t, settings)
+	g.admin(t, func(ctx context.Context, admin *kadm.Client) error {
+		_, err = admin.CreateTopic(ctx, partitions, 1, configs, name)
+		return nil
+	})
+	return err
+}
+
+func topicSettings(t testing.TB, settings []string) map[string]*string {
+	t.Helper()
+	configs := map[string]*string{}
+	for _, setting := range settings {
+		key, value, ok := strings.Cut(setting, "=")
+		if !ok {
+			t.Fatalf("topic setting %q is not key=value", setting)
+		}
+		configs[key] = &value
+	}
+	return configs
 }
 
 // DeleteTopics deletes topics; those that do not exist are no failure. A job's own topics

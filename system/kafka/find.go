@@ -103,7 +103,7 @@ func (c *consumer) findOnce(lost []*input) {
 			settle(func() { c.fail(in, st.err) })
 			continue
 		case id != [16]byte{} && st.id != [16]byte{} && id != st.id:
-			settle(func() { c.fail(in, fmt.Errorf("the topic was deleted and made anew: %w", kerr.UnknownTopicID)) })
+			settle(func() { c.fail(in, fmt.Errorf("%w: %w", system.ErrRemade, kerr.UnknownTopicID)) })
 			continue
 		}
 		switch {
