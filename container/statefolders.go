@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -21,10 +22,11 @@ type stateFolders struct {
 }
 
 // findState works out where stores on disk lie. Stores in memory ask for none
-// of it.
+// of it, but an earlier run may have left what is to be removed.
 func (c *Container) findState() error {
 	c.disk.restoring = make(chan struct{}, min(max(2, runtime.GOMAXPROCS(0)), 4))
 	if !slices.ContainsFunc(c.opts.Stores, storage.Spec.OnDisk) && !slices.ContainsFunc(c.side.specs, storage.Spec.OnDisk) {
+		c.disk.logged = c.stateLeft()
 		return nil
 	}
 	home := filepath.Join(config.HeddleHome.Of(c.opts.Config), "state")
@@ -46,6 +48,25 @@ func (c *Container) findState() error {
 	c.disk.logged, c.disk.scratch = job(base), job(scratch)
 	c.log.Info("state on disk", "folder", c.disk.logged.Dir())
 	return nil
+}
+
+// stateLeft is where state of the job lies that has no store on disk any more;
+// nil: there is none. On YARN nothing outlives the application but what lies in a
+// folder that somebody named.
+func (c *Container) stateLeft() *local.Job {
+	named := c.opts.Getenv(local.EnvBase) != "" || config.JobStoreBaseDir.Of(c.opts.Config) != ""
+	if !named && c.opts.Getenv(local.EnvLocalDirs) != "" {
+		return nil
+	}
+	base, err := local.Base(c.opts.Getenv, config.JobStoreBaseDir.Of(c.opts.Config), filepath.Join(config.HeddleHome.Of(c.opts.Config), "state"))
+	if err != nil {
+		return nil
+	}
+	j := &local.Job{Base: base, Name: c.settings.jobName, ID: c.settings.jobID, Logger: c.log}
+	if _, err := os.Stat(j.Dir()); err != nil {
+		return nil
+	}
+	return j
 }
 
 // inTurn calls f once few enough others restore or fill.

@@ -34,6 +34,11 @@ func (j Job) Clean(keep func(Identity) bool, retention func(store string) time.D
 }
 
 func (j Job) clean(dir string, keep func(Identity) bool, retention func(string) time.Duration, now time.Time) {
+	// What is of use is not locked even for a moment: another container may be
+	// about to open it, and would take a fresh one.
+	if obsolete(dir, keep, retention, now) == "" {
+		return
+	}
 	f, err := take(dir, Identity{})
 	if err != nil {
 		return // in use, or not ours to touch
