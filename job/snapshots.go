@@ -116,13 +116,14 @@ type KeptSnapshots struct {
 	Stored int64 `json:"stored"`
 	// Configured is false for a store that the job does not have any more.
 	Configured bool `json:"configured"`
-	// Problem says why the newest cannot be read.
+	// Problem says why the newest cannot be read, or that the folder has another
+	// job's, too, so that nothing of it is removed.
 	Problem string `json:"problem,omitempty"`
 }
 
 // Snapshots lists the snapshots of the job's stores. It changes nothing.
 func (j *Job) Snapshots(ctx context.Context) ([]KeptSnapshots, error) {
-	return j.snapshots(ctx, func(snapshotPlace, []snapshot.Kept) error { return nil }, "")
+	return j.snapshots(ctx, "", false)
 }
 
 // RemoveSnapshots removes the snapshots of a job that does not run, or those of
@@ -135,19 +136,14 @@ func (j *Job) RemoveSnapshots(ctx context.Context, store string) ([]KeptSnapshot
 		}
 		defer release()
 	}
-	return j.snapshots(ctx, func(p snapshotPlace, all []snapshot.Kept) error {
-		if err := snapshot.Remove(ctx, p, all); err != nil {
-			return fmt.Errorf("snapshots remove: %w", err)
-		}
-		return nil
-	}, store)
+	return j.snapshots(ctx, store, true)
 }
 
 // doingRemove is what has the claim while snapshots are removed.
 const doingRemove = "state snapshots remove"
 
-// snapshots lists what there is, and then does something with it.
-func (j *Job) snapshots(ctx context.Context, do func(snapshotPlace, []snapshot.Kept) error, store string) ([]KeptSnapshots, error) {
+// snapshots lists what there is of a store, "": of all, and may then remove it.
+func (j *Job) snapshots(ctx context.Context, store string, remove bool) ([]KeptSnapshots, error) {
 	if config.HeddleSnapshotURI.Of(j.Config) == "" {
 		return nil, Usage("%s is not set: the job keeps no snapshots; give the one that they were kept with by --config %s=URI", config.HeddleSnapshotURI.Name(), config.HeddleSnapshotURI.Name())
 	}
@@ -184,9 +180,22 @@ func (j *Job) snapshots(ctx context.Context, do func(snapshotPlace, []snapshot.K
 		if !k.Taken.IsZero() {
 			s.Taken = k.Taken.UnixMilli()
 		}
+		if k.Other != "" {
+			s.Problem = fmt.Sprintf("its folder has snapshots of the job %s, too; give one of the two another %s", k.Other, config.HeddleSnapshotURI.Name())
+			if remove {
+				j.say.Warn("%s, %s is left alone: %s", s.Store, s.Task, s.Problem)
+				continue
+			}
+		}
 		out = append(out, s)
 	}
-	return out, do(p, chosen)
+	if !remove {
+		return out, nil
+	}
+	if err := snapshot.Remove(ctx, p, chosen); err != nil {
+		return out, fmt.Errorf("snapshots remove: %w", err)
+	}
+	return out, nil
 }
 
 // PrintSnapshots writes a table.
@@ -199,7 +208,7 @@ func PrintSnapshots(w io.Writer, all []KeptSnapshots) error {
 			taken, offset, size = time.UnixMilli(s.Taken).UTC().Format(time.RFC3339), strconv.FormatInt(s.Offset, 10), Bytes(s.Bytes)
 		}
 		if !s.Configured {
-			note = "the job has no such store any more"
+			note = strings.TrimPrefix(note+"; the job has no such store any more", "; ")
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", s.Store, s.Task, s.Snapshots, taken, offset, size, Bytes(s.Stored), note)
 	}

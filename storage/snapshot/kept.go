@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	iofs "io/fs"
 	"path"
 	"slices"
 	"time"
@@ -28,6 +30,10 @@ type Kept struct {
 	Stored int64
 	// Problem says why the newest manifest cannot be read; "" if it can.
 	Problem string
+	// Other names another job whose snapshots lie there, too: the names of two
+	// folders are alike where the names and ids of two jobs read alike when put
+	// together; "" as a rule.
+	Other string
 
 	folder string
 }
@@ -54,7 +60,7 @@ func List(ctx context.Context, fs files.FileSystem, root, jobName, jobID string)
 				continue
 			}
 			k := Kept{Store: store.Name, Task: task.Name, folder: path.Join(top, store.Name, task.Name)}
-			if err := k.look(ctx, fs); err != nil {
+			if err := k.look(ctx, fs, jobName, jobID); err != nil {
 				return nil, err
 			}
 			out = append(out, k)
@@ -64,7 +70,7 @@ func List(ctx context.Context, fs files.FileSystem, root, jobName, jobID string)
 	return out, nil
 }
 
-func (k *Kept) look(ctx context.Context, fs files.FileSystem) error {
+func (k *Kept) look(ctx context.Context, fs files.FileSystem, jobName, jobID string) error {
 	manifests, content, err := look(ctx, fs, k.folder)
 	if err != nil {
 		return err
@@ -73,25 +79,36 @@ func (k *Kept) look(ctx context.Context, fs files.FileSystem) error {
 		k.Stored += e.Size
 	}
 	for _, found := range listed(manifests) {
-		k.Snapshots++
 		if !k.Taken.IsZero() {
+			k.Snapshots++
 			continue
 		}
 		m, err := readManifest(ctx, fs, path.Join(k.folder, manifestsFolder, found.name))
-		if err != nil {
+		switch {
+		case errors.Is(err, iofs.ErrNotExist): // a running job has removed it since
+			continue
+		case err != nil:
+			k.Snapshots++
 			k.Problem = cmp.Or(k.Problem, err.Error())
 			continue
+		case m.Identity.JobName != jobName || m.Identity.JobID != jobID:
+			k.Other = fmt.Sprintf("%s (id %s)", m.Identity.JobName, m.Identity.JobID)
+			continue
 		}
+		k.Snapshots++
 		k.Store, k.Task, k.Taken, k.Mark, k.Bytes = m.Identity.Store, m.Identity.Task, m.Taken, m.Mark, m.bytes()
 	}
 	return nil
 }
 
-// Remove removes what List gave. Of each the manifests go first: what is left
+// Remove removes what List gave, but nothing of another job's. Of each the manifests go first: what is left
 // after a failure is no snapshot.
 func Remove(ctx context.Context, fs files.FileSystem, all []Kept) error {
 	var errs []error
 	for _, k := range all {
+		if k.Other != "" {
+			continue
+		}
 		err := fs.RemoveAll(ctx, path.Join(k.folder, manifestsFolder))
 		if err == nil {
 			err = fs.RemoveAll(ctx, k.folder)

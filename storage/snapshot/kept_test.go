@@ -55,3 +55,26 @@ func TestListAndRemove(t *testing.T) {
 		t.Errorf("%+v, %v", none, err)
 	}
 }
+
+// TestOtherJobsInTheFolder: the job "w2" with the id "1-1" and the job "w2-1" with the id
+// "1" have one folder; neither removes what is the other's.
+func TestOtherJobsInTheFolder(t *testing.T) {
+	w := newWorld(t)
+	h := w.start(t)
+	h.commit(0, 2000)
+	h.snapshot()
+	name, id := whose.JobName+"-1", "1"
+	if JobFolder(w.root, name, id) != JobFolder(w.root, whose.JobName, "1-1") {
+		t.Fatal("the folders are not one")
+	}
+	check(t, os.MkdirAll(JobFolder(w.root, name, id), 0o700))
+	check(t, os.CopyFS(JobFolder(w.root, name, id), os.DirFS(JobFolder(w.root, whose.JobName, whose.JobID))))
+	all, err := List(t.Context(), files.Local{}, w.root, name, id)
+	if err != nil || len(all) != 1 || all[0].Snapshots != 0 || !all[0].Taken.IsZero() || all[0].Other != whose.JobName+" (id "+whose.JobID+")" {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	check(t, Remove(t.Context(), files.Local{}, all))
+	if again, err := List(t.Context(), files.Local{}, w.root, name, id); err != nil || len(again) != 1 {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
