@@ -2,7 +2,6 @@ package storage
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -57,7 +56,10 @@ func ParseKey(s task.Serde, text string) ([]byte, error) {
 	}
 	b, err := s.Append([]byte{}, text)
 	if err != nil {
-		return nil, fmt.Errorf("key %.80q: %w", text, errors.Join(first, err))
+		if first == nil {
+			first = err
+		}
+		return nil, fmt.Errorf("key %.80q: %w", text, first) // one line
 	}
 	return b, nil
 }

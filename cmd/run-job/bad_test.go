@@ -129,6 +129,7 @@ func TestBadInput(t *testing.T) {
 		{"misspelt command", "", with("statu"), 2, `"statu"|did you mean|status`},
 		{"misspelt command of topic", "", []string{"topic", "tal", "kafka.in"}, 2, `unknown command "tal" (did you mean tail?)|commands are create, list, produce, tail|run-job topic --help`},
 		{"misspelt command of state", "", append([]string{"state", "restor", "x"}, run...), 2, `unknown command "restor" (did you mean restore?)`},
+		{"misspelt command of state snapshots", "", append([]string{"state", "snapshots", "lst"}, run...), 2, `unknown command "lst" (did you mean list?)|commands are list, remove`},
 		{"misspelt command of checkpoint", "", append([]string{"checkpoint", "sett", "kafka.in", "--to=oldest"}, run...), 2, `unknown command "sett" (did you mean set?)`},
 		{"unknown flag of a command of a group", "", []string{"topic", "tail", "kafka.in", "--nix"}, 2, "unknown flag: --nix"},
 		{"init: no name", "", []string{"init", "My Job/x"}, 2, `"My Job"|small letters`},

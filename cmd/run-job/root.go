@@ -142,12 +142,18 @@ func newRoot() *cobra.Command {
 	})
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(newStatus(), newKill(), newList(), newLogs(), newValidate(), newPackage(), newTopic(), newCheckpoint(), newState(), newInit(), newDev(), newReference())
-	for _, c := range root.Commands() {
+	groups(root)
+	return root
+}
+
+// groups makes groups of all commands below c that have others below them.
+func groups(c *cobra.Command) {
+	for _, c := range c.Commands() {
 		if c.HasSubCommands() {
 			group(c)
+			groups(c)
 		}
 	}
-	return root
 }
 
 // group makes a command that only has others below it refuse what is none of
