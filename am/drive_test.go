@@ -1,36 +1,19 @@
 package am
 
 import (
-	"bytes"
 	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"heddle/internal/heard"
 )
-
-// syncBuffer may be written by the processes' goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(b)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
 
 // Real child processes: one ends well, one fails once and is restarted.
 func TestProcessesEndAndAreRestarted(t *testing.T) {
 	dir := t.TempDir()
-	var out syncBuffer
+	var out heard.Text
 	cluster := &Processes{Name: "local", Output: &out, Command: func(l Launch) (*exec.Cmd, error) {
 		script := "echo hello; exit 0"
 		if l.Processor == "1" {

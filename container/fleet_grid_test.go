@@ -3,15 +3,11 @@
 package container
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +15,7 @@ import (
 	"heddle/checkpoint"
 	"heddle/coordinator"
 	"heddle/internal/grid"
+	"heddle/internal/heard"
 	"heddle/system"
 )
 
@@ -31,43 +28,15 @@ type fleet struct {
 	folder string
 	live   map[string]*exec.Cmd
 	dead   map[string]chan struct{}
-	said   *said // by all containers
-	fed    []int // by partition
+	said   *heard.Text // by all containers
+	fed    []int       // by partition
 	want   map[string]int
 }
 
 func newFleet(t *testing.T, j *embeddedJob) *fleet {
-	f := &fleet{t: t, j: j, c: newCluster(t, j), folder: t.TempDir(), live: map[string]*exec.Cmd{}, dead: map[string]chan struct{}{}, said: &said{}, fed: make([]int, 2), want: map[string]int{}}
+	f := &fleet{t: t, j: j, c: newCluster(t, j), folder: t.TempDir(), live: map[string]*exec.Cmd{}, dead: map[string]chan struct{}{}, said: &heard.Text{}, fed: make([]int, 2), want: map[string]int{}}
 	f.c.stdout = f.said
 	return f
-}
-
-// said is what processes print.
-type said struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *said) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
-// lines counts the lines from one on that hold all of these.
-func (s *said) lines(from int, parts ...string) (found, all int) {
-	for line := range strings.Lines(s.String()) {
-		if all++; all > from && !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(line, p) }) {
-			found++
-		}
-	}
-	return found, all
 }
 
 // start starts a container and waits until it processes messages.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"heddle/checkpoint"
 	"heddle/config"
 	"heddle/container/events"
+	"heddle/internal/heard"
 	"heddle/jobmodel"
 	"heddle/storage"
 	"heddle/system"
@@ -34,7 +34,7 @@ type rig struct {
 	until       bool
 	preloaded   map[system.Partition]int64
 	events      *recorder
-	log         *strings.Builder
+	log         *heard.Text
 	sys         *memory.System
 	current     *Container
 	// inTopic keeps checkpoints in a topic, as a job does, instead of in
@@ -100,10 +100,10 @@ func (r *rig) container() *Container {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.log = &strings.Builder{}
+	r.log = &heard.Text{}
 	r.sys = memory.New("mem", r.broker)
 	sys := r.sys
-	logger := slog.New(slog.NewTextHandler(&locked{w: r.log}, nil))
+	logger := slog.New(slog.NewTextHandler(r.log, nil))
 	checkpoints := checkpoint.Log(r.checkpoints)
 	if r.inTopic {
 		if checkpoints, err = openCheckpoints(r.t.Context(), cfg, Systems{"mem": sys}, logger); err != nil {
@@ -304,17 +304,6 @@ func of[E events.Event](r *recorder) []E {
 		}
 	}
 	return out
-}
-
-type locked struct {
-	mu sync.Mutex
-	w  *strings.Builder
-}
-
-func (l *locked) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }
 
 var errTest = errors.New("ordered by the test")

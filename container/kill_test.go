@@ -69,15 +69,7 @@ func killAtStep() func(string, Step) error {
 type tally struct{}
 
 func (tally) Process(ctx task.Context, m *task.Message) error {
-	s, err := ctx.Store("counts")
-	if err != nil {
-		return err
-	}
-	var n int64
-	if _, err := s.GetInto(string(m.ValueBytes), &n); err != nil {
-		return err
-	}
-	if err := s.Put(string(m.ValueBytes), n+1); err != nil {
+	if err := countWord(ctx, m); err != nil {
 		return err
 	}
 	return ctx.Send(task.Output{Stream: "kafka.out", Key: fmt.Sprintf("%d/%d", m.Source.Partition, m.Offset), RawValue: m.ValueBytes})

@@ -37,7 +37,7 @@ func TestGridExactlyOnceWithAllOfAStore(t *testing.T) {
 	users(j)
 	f := newFleet(t, j)
 	for i, step := range []Step{StepStoresFlushed, StepCheckpointSent, StepCheckpointed} {
-		_, from := f.said.lines(0)
+		_, from := f.said.Lines(0)
 		f.start("0", fmt.Sprint("exec_", i+1))
 		f.feed(0, 200)
 		f.feed(1, 200)
@@ -45,7 +45,7 @@ func TestGridExactlyOnceWithAllOfAStore(t *testing.T) {
 			grid.Eventually(t, time.Minute, "a snapshot of each task's store", func() (bool, string) {
 				f.feed(0, 1)
 				f.feed(1, 1)
-				n, _ := f.said.lines(from, "snapshot taken")
+				n, _ := f.said.Lines(from, "snapshot taken")
 				return n >= 4, fmt.Sprint(n)
 			})
 		}
@@ -55,7 +55,7 @@ func TestGridExactlyOnceWithAllOfAStore(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n, _ := f.said.lines(from, "store restored", "store=counts", "source=snapshot"); step == StepCheckpointed && n != 2 {
+		if n, _ := f.said.Lines(from, "store restored", "store=counts", "source=snapshot"); step == StepCheckpointed && n != 2 {
 			t.Errorf("%d of 2 stores came from a snapshot, after the disk was lost", n)
 		}
 	}

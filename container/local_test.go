@@ -138,16 +138,8 @@ func (j *embeddedJob) run(tasks Tasks, signals <-chan os.Signal, flags ...string
 type count struct{ seen map[string]bool }
 
 func (c *count) Process(ctx task.Context, m *task.Message) error {
-	s, err := ctx.Store("counts")
-	if err != nil {
-		return err
-	}
-	var n int64
-	if _, err := s.GetInto(string(m.ValueBytes), &n); err != nil {
-		return err
-	}
 	c.seen[string(m.ValueBytes)] = true
-	return s.Put(string(m.ValueBytes), n+1)
+	return countWord(ctx, m)
 }
 
 func (c *count) Stop(ctx task.Context) error {

@@ -173,7 +173,7 @@ func TestGridTableOverAService(t *testing.T) {
 		t.Errorf("without its service it ended with %v", err)
 	}
 	for _, says := range []string{`table \"cities\": `, "the service says 500 Internal Server Error"} {
-		if n, _ := f.said.lines(0, says); n == 0 {
+		if n, _ := f.said.Lines(0, says); n == 0 {
 			t.Errorf("it does not say %s:\n%s", says, tailOfText(f.said.String()))
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"heddle/config"
 	"heddle/coordinator"
+	"heddle/internal/heard"
 	"heddle/internal/launch"
 	"heddle/jobmodel"
 	"heddle/system"
@@ -108,8 +109,9 @@ func (c *cluster) start(tasks Tasks, signals <-chan os.Signal, id, execution str
 		launch.EnvContainerID: id, launch.EnvCoordinatorURL: c.server.URL(), launch.EnvExecutionID: execution,
 		security.EnvTokenFile: file, "GOMAXPROCS": "as it is", "GOMEMLIMIT": "as it is",
 	}
-	var out, errs bytes.Buffer
-	p := &program{tasks: tasks, name: "test", getenv: func(k string) string { return env[k] }, stdout: &locked2{w: &out}, stderr: &errs, signals: signals, now: time.Now}
+	var out heard.Text
+	var errs bytes.Buffer
+	p := &program{tasks: tasks, name: "test", getenv: func(k string) string { return env[k] }, stdout: &out, stderr: &errs, signals: signals, now: time.Now}
 	done := make(chan int, 1)
 	go func() { done <- p.run() }()
 	return func() (int, string, string) {
@@ -121,17 +123,6 @@ func (c *cluster) start(tasks Tasks, signals <-chan os.Signal, id, execution str
 			return 0, "", ""
 		}
 	}
-}
-
-type locked2 struct {
-	mu sync.Mutex
-	w  *bytes.Buffer
-}
-
-func (l *locked2) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }
 
 func echo() Tasks {

@@ -149,9 +149,7 @@ func TestGridKilledWhileSideInputsAreFirstRead(t *testing.T) {
 	killAt := func(readBytes int64) (filled int) {
 		t.Helper()
 		j.starts++
-		j.out.mu.Lock()
-		j.out.b.Reset()
-		j.out.mu.Unlock()
+		j.out.Take()
 		cmd := j.c.process(fmt.Sprint("exec_", j.starts))
 		// What lies on the disk is not read again, so it may never read as much.
 		for deadline := time.Now().Add(time.Minute); hasRead(t, cmd.Process.Pid) < readBytes && time.Now().Before(deadline); {

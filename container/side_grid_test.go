@@ -19,6 +19,7 @@ import (
 
 	"heddle/coordinator"
 	"heddle/internal/grid"
+	"heddle/internal/heard"
 )
 
 // sideJob is a job of look on a real Kafka: two tasks with a compacted side input
@@ -30,7 +31,7 @@ type sideJob struct {
 	topics map[string]string
 	home   string
 	starts int
-	out    *said // what the newest container printed
+	out    *heard.Text // what the newest container printed
 
 	asked int
 	// users, rates, visits and limits are what the stores have to hold.
@@ -57,7 +58,7 @@ func newSideJob(t *testing.T, g *grid.Grid) *sideJob {
 		"stores.limits.factory": "pebble", "stores.limits.side.inputs": "kafka.limits", "stores.limits.side.inputs.processor.factory": "count",
 		"stores.limits.key.serde": "string", "stores.limits.msg.serde": "long", "heddle.stores.limits.shared": "true",
 	}
-	j := &sideJob{t: t, g: g, home: settings["heddle.home"], topics: map[string]string{}, out: &said{}, messages: map[string]int{},
+	j := &sideJob{t: t, g: g, home: settings["heddle.home"], topics: map[string]string{}, out: &heard.Text{}, messages: map[string]int{},
 		users: map[string]string{}, rates: map[string]string{}, visits: map[string]int64{}, limits: map[string]int64{}}
 	for id, partitions := range map[string]int32{"in": sideTasks, "out": 1, "users": sideTasks, "visits": sideTasks, "rates": sharedPartitions, "limits": sharedPartitions} {
 		var more []string
@@ -147,9 +148,7 @@ func (j *sideJob) change(changes map[int]string) {
 func (j *sideJob) start() *exec.Cmd {
 	j.t.Helper()
 	j.starts++
-	j.out.mu.Lock()
-	j.out.b.Reset()
-	j.out.mu.Unlock()
+	j.out.Take()
 	cmd := j.c.process(fmt.Sprint("exec_", j.starts))
 	j.c.waitForExecution(fmt.Sprint("exec_", j.starts))
 	return cmd

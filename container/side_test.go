@@ -15,6 +15,7 @@ import (
 
 	"heddle/config"
 	"heddle/coordinator"
+	"heddle/internal/heard"
 	"heddle/jobmodel"
 	"heddle/storage"
 	"heddle/system"
@@ -81,7 +82,7 @@ func (r *rig) sideContainer(side map[string]task.SideInput) (*Container, error) 
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.log = &strings.Builder{}
+	r.log = &heard.Text{}
 	r.sys = memory.New("mem", r.broker)
 	sys := r.sys
 	r.measured = newMeasures(cfg, "0")
@@ -89,7 +90,7 @@ func (r *rig) sideContainer(side map[string]task.SideInput) (*Container, error) 
 		Config: cfg, Model: r.sideModel(), NewTask: r.newTask, SideInputs: side,
 		System:      func(string) (system.System, error) { return sys, nil },
 		Checkpoints: r.checkpoints, Stores: specs, Metrics: r.measured.of,
-		Events: r.events, Logger: slog.New(slog.NewTextHandler(&locked{w: r.log}, nil)), UntilCaughtUp: r.until,
+		Events: r.events, Logger: slog.New(slog.NewTextHandler(r.log, nil)), UntilCaughtUp: r.until,
 	})
 }
 

@@ -33,17 +33,9 @@ type stateJob struct {
 	end   func() error
 }
 
-// countWord counts the message's value.
+// countWord counts the message's value in the store "counts".
 func countWord(ctx task.Context, m *task.Message) error {
-	s, err := ctx.Store("counts")
-	if err != nil {
-		return err
-	}
-	var n int64
-	if _, err := s.GetInto(string(m.ValueBytes), &n); err != nil {
-		return err
-	}
-	return s.Put(string(m.ValueBytes), n+1)
+	return increment(ctx, string(m.ValueBytes))
 }
 
 func newStateJob(t *testing.T, partitions int32, change func(*rig)) *stateJob {

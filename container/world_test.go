@@ -20,6 +20,7 @@ import (
 
 	"heddle/checkpoint"
 	"heddle/config"
+	"heddle/internal/heard"
 	"heddle/jobmodel"
 	"heddle/storage"
 	_ "heddle/storage/engine/pebble"
@@ -40,7 +41,7 @@ type world struct {
 	images      []string   // copies of a host's folder, as it was once
 	input       [][]string // by partition
 	breaks      func(*instance, Step)
-	log         strings.Builder
+	log         heard.Text
 }
 
 // round is some input, and containers that read it or do not come so far.
@@ -318,7 +319,7 @@ func (w *world) run(tasks []int32, host string, left int, newTask task.Factory) 
 	}
 	sys := memory.New("mem", w.broker)
 	defer sys.Close()
-	logger := slog.New(slog.NewTextHandler(&locked{w: &w.log}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logger := slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	checkpoints := checkpoint.Log(w.checkpoints)
 	if w.exactly {
 		if checkpoints, err = openCheckpoints(context.Background(), cfg, Systems{"mem": sys}, logger); err != nil {

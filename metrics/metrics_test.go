@@ -17,6 +17,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"heddle/internal/heard"
 )
 
 type message struct {
@@ -243,7 +245,7 @@ func TestReporter(t *testing.T) {
 			defer mu.Unlock()
 			return slices.Clone(all)
 		}
-		var text lockedText
+		var text heard.Text
 		var fail atomic.Bool
 		r := &Reporter{
 			Header: Header{JobName: "w2", Host: "h", ResetTime: time.Now()}, Interval: time.Minute, Skip: skip,
@@ -289,23 +291,6 @@ func TestReporter(t *testing.T) {
 			t.Errorf("%d messages at the end", len(sent()))
 		}
 	})
-}
-
-type lockedText struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lockedText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func TestProcess(t *testing.T) {

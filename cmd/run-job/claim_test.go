@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"heddle/internal/heard"
 )
 
 const jobFile = "--config-path=job.properties"
@@ -21,7 +23,7 @@ const jobFile = "--config-path=job.properties"
 // foreground is a run-job that was left running.
 type foreground struct {
 	cmd   *exec.Cmd
-	out   said
+	out   heard.Text
 	ended chan error
 }
 
@@ -170,7 +172,7 @@ func TestAnUnreadRunEndsInOrder(t *testing.T) {
 	cmd := exec.Command(filepath.Join(binaries, "run-job"), jobFile)
 	cmd.Dir, cmd.Stdout = dir, writer
 	cmd.Env = append(os.Environ(), "HEDDLE_CHECKOUT=", "HADOOP_CONF_DIR=", "YARN_CONF_DIR=")
-	var errs said
+	var errs heard.Text
 	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"heddle/internal/heard"
 	"heddle/internal/launch"
 )
 
@@ -150,24 +150,6 @@ func processFolders(t *testing.T) (out []string) {
 	return out
 }
 
-// said collects what a process says.
-type said struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *said) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(b)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // A change of the code is built and runs; what does not build leaves the job as
 // it was; a change of the configuration counts as well.
 func TestDevRunsWhatIsWritten(t *testing.T) {
@@ -186,7 +168,7 @@ func TestDevRunsWhatIsWritten(t *testing.T) {
 	cmd := exec.Command(filepath.Join(binaries, "run-job"), "dev", file)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HEDDLE_CHECKOUT="+root, "CGO_ENABLED=0", "HADOOP_CONF_DIR=", "YARN_CONF_DIR=")
-	var out said
+	var out heard.Text
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -275,7 +257,7 @@ func TestDevRunsWhatIsWritten(t *testing.T) {
 	// The run of a dev that was killed ends, too.
 	again := exec.Command(cmd.Path, cmd.Args[1:]...)
 	again.Dir, again.Env = cmd.Dir, cmd.Env
-	var says2 said
+	var says2 heard.Text
 	again.Stdout, again.Stderr = &says2, &says2
 	if err := again.Start(); err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ var leaves = map[string][]string{
 }
 
 // testOnly are packages that no source file may import but a test.
-var testOnly = []string{"internal/grid", "internal/architecture"}
+var testOnly = []string{"internal/grid", "internal/heard", "internal/architecture"}
 
 // Check returns one line for each import that is not allowed, sorted. The keys of imports are the
 // packages of this module, without the module's path ("system/kafka"); the values what they import

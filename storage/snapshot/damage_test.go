@@ -65,11 +65,11 @@ func TestDamage(t *testing.T) {
 			h.snapshot()
 			name, m := w.newestManifest(t)
 			tt.spoil(t, w, name, m)
-			h.log.take()
+			h.log.Take()
 			if got := h.fetch(); got != 1 {
 				t.Errorf("restored to %d", got)
 			}
-			if log := h.log.take(); warnings(log) != 1 || !strings.Contains(log, tt.says) {
+			if log := h.log.Take(); warnings(log) != 1 || !strings.Contains(log, tt.says) {
 				t.Errorf("%s", log)
 			}
 			// The older one, too.
@@ -121,7 +121,7 @@ func TestDamagedFilesAreUploadedAgain(t *testing.T) {
 		w.pass(2 * refreshAfter)
 		h.snapshot()
 		if got := w.start(t).fetch(); got != 1 {
-			t.Errorf("found by a fetch %v: restored to %d\n%s", fetched, got, h.log.take())
+			t.Errorf("found by a fetch %v: restored to %d\n%s", fetched, got, h.log.Take())
 		}
 	}
 }
@@ -150,7 +150,7 @@ func TestRottenDisk(t *testing.T) {
 		return nil
 	}
 	h.k.run(j)
-	if log := h.log.take(); warnings(log) != 1 || !strings.Contains(log, "another one than when its checksum was made") || h.k.away() != nil {
+	if log := h.log.Take(); warnings(log) != 1 || !strings.Contains(log, "another one than when its checksum was made") || h.k.away() != nil {
 		t.Errorf("%s", log)
 	}
 	if m, f := w.names(t, manifestsFolder), w.names(t, filesFolder); len(m)+len(f) != 0 {

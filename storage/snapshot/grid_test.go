@@ -53,7 +53,7 @@ func TestOnHDFS(t *testing.T) {
 	}
 	manifests, content, err := look(t.Context(), remote, folder)
 	check(t, err)
-	if log := h.log.take(); len(manifests) != DefaultRetain || len(content) < 2 || warnings(log) != 0 {
+	if log := h.log.Take(); len(manifests) != DefaultRetain || len(content) < 2 || warnings(log) != 0 {
 		t.Fatalf("%d manifests, %d files\n%s", len(manifests), len(content), log)
 	}
 	other := w.start(t)
@@ -87,7 +87,7 @@ func TestOnHDFS(t *testing.T) {
 	if got := other.fetch(); got != 2 {
 		t.Errorf("restored to %d", got)
 	}
-	if log := other.log.take(); warnings(log) != 1 || !strings.Contains(log, "checksum") {
+	if log := other.log.Take(); warnings(log) != 1 || !strings.Contains(log, "checksum") {
 		t.Error(log)
 	}
 
@@ -101,17 +101,17 @@ func TestOnHDFS(t *testing.T) {
 	}()
 	h.commit(4, 20_000)
 	h.snapshot()
-	if log := h.log.take(); warnings(log) != 1 || !strings.Contains(log, "could not be written") {
+	if log := h.log.Take(); warnings(log) != 1 || !strings.Contains(log, "could not be written") {
 		t.Error(log)
 	}
 	g.Start(t, "namenode")
 	back = true
 	w.pass(maxBackoff)
 	h.snapshot()
-	if log := h.log.take(); warnings(log) != 0 || !strings.Contains(log, "snapshot taken") {
+	if log := h.log.Take(); warnings(log) != 0 || !strings.Contains(log, "snapshot taken") {
 		t.Error(log)
 	}
 	if got := other.fetch(); got != 4 {
-		t.Errorf("restored to %d after the NameNode's return\n%s", got, other.log.take())
+		t.Errorf("restored to %d after the NameNode's return\n%s", got, other.log.Take())
 	}
 }

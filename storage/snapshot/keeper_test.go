@@ -53,7 +53,7 @@ func TestOnlyNewFilesAreUploaded(t *testing.T) {
 	if n, more := puts(w.asked()); n > 1 || more > bytes/10 {
 		t.Errorf("the second snapshot uploaded %d files of %d bytes", n, more)
 	}
-	if log := h.log.take(); warnings(log) != 0 || strings.Count(log, "snapshot taken") != 2 {
+	if log := h.log.Take(); warnings(log) != 0 || strings.Count(log, "snapshot taken") != 2 {
 		t.Error(log)
 	}
 	// Nothing changed: nothing is written, until it would be too old.
@@ -225,7 +225,7 @@ func TestFailureAtEveryStep(t *testing.T) {
 			t.Fatal("nothing was due")
 		}
 		w.before = nil
-		log := h.log.take()
+		log := h.log.Take()
 		if failed == "" {
 			if n < 11 {
 				t.Errorf("an upload with what it removes has only %d steps", n)
@@ -242,7 +242,7 @@ func TestFailureAtEveryStep(t *testing.T) {
 		w.pass(maxBackoff)
 		h.snapshot()
 		if got := w.start(t).fetch(); got != 5 {
-			t.Errorf("step %d, %s: restored to %d afterwards\n%s", n, failed, got, h.log.take())
+			t.Errorf("step %d, %s: restored to %d afterwards\n%s", n, failed, got, h.log.Take())
 		}
 	}
 }
@@ -262,7 +262,7 @@ func TestFileSystemAway(t *testing.T) {
 		h.upload()
 		w.pass(30 * time.Second)
 	}
-	log := h.log.take()
+	log := h.log.Take()
 	if n := warnings(log); n != w.opens || n < 5 || n > 15 {
 		t.Errorf("%d warnings, %d tries in an hour:\n%s", n, w.opens, log)
 	}
@@ -281,7 +281,7 @@ func TestFileSystemAway(t *testing.T) {
 	w.before = nil
 	w.pass(maxBackoff)
 	h.snapshot()
-	if log = h.log.take(); !strings.Contains(log, "can be written again") || !strings.Contains(log, "snapshot taken") {
+	if log = h.log.Take(); !strings.Contains(log, "can be written again") || !strings.Contains(log, "snapshot taken") {
 		t.Error(log)
 	}
 }
@@ -295,7 +295,7 @@ func TestUselessSnapshotsArePassedOver(t *testing.T) {
 		h.commit(int64(i), 3000)
 		h.snapshot()
 	}
-	h.log.take()
+	h.log.Take()
 	for _, newest := range []int64{1, 0, -1} {
 		w.asked()
 		var got []int64
@@ -312,7 +312,7 @@ func TestUselessSnapshotsArePassedOver(t *testing.T) {
 			t.Errorf("%v", ops) // the folder, two manifests
 		}
 	}
-	if log := h.log.take(); warnings(log) != 0 {
+	if log := h.log.Take(); warnings(log) != 0 {
 		t.Error(log)
 	}
 }
@@ -354,7 +354,7 @@ func TestTwoWriters(t *testing.T) {
 	replacement.snapshot() // it did not write before: it just goes on
 	old.commit(3, 1000)
 	old.snapshot()
-	if log := old.log.take(); warnings(log) != 1 || !strings.Contains(log, "another process took the last one") {
+	if log := old.log.Take(); warnings(log) != 1 || !strings.Contains(log, "another process took the last one") {
 		t.Error(log)
 	}
 	if got := w.start(t).fetch(); got != 2 {
@@ -362,7 +362,7 @@ func TestTwoWriters(t *testing.T) {
 	}
 	replacement.commit(4, 1000)
 	replacement.snapshot()
-	if got := w.start(t).fetch(); got != 4 || warnings(replacement.log.take()) != 0 {
+	if got := w.start(t).fetch(); got != 4 || warnings(replacement.log.Take()) != 0 {
 		t.Errorf("restored to %d", got)
 	}
 }
@@ -400,7 +400,7 @@ func TestCloseWhileUploading(t *testing.T) {
 	if m, f := w.names(t, manifestsFolder), w.names(t, filesFolder); len(m)+len(f) != 0 {
 		t.Errorf("%v, %v", m, f)
 	}
-	if log := h.log.take(); warnings(log) != 0 {
+	if log := h.log.Take(); warnings(log) != 0 {
 		t.Error(log)
 	}
 	check(t, k.Take(t.Context(), whose, h.e)) // nothing happens any more

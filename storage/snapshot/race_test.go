@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"heddle/internal/heard"
 	"heddle/storage"
 )
 
@@ -141,7 +142,7 @@ func TestZombieAndReplacement(t *testing.T) {
 		base := map[string]string{}
 		stores := map[string]*store{}
 		for i, name := range []string{"zombie", "replacement"} {
-			o := w.options(&logText{}, t.TempDir())
+			o := w.options(&heard.Text{}, t.TempDir())
 			o.Retain = 1 + int(seed%2)
 			st := &store{t: t, k: newKeeper(o), name: name, files: map[string]string{}, n: i * 1000}
 			stores[name] = st

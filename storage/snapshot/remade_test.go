@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"heddle/config"
+	"heddle/internal/heard"
 	"heddle/storage"
 	"heddle/storage/engine"
 	"heddle/storage/local"
@@ -28,7 +29,7 @@ type counting struct {
 	settings map[string]string
 	topic    string
 	base     string // of local state
-	log      *logText
+	log      *heard.Text
 
 	sys     *kafka.System
 	out     system.Outbox
@@ -40,7 +41,7 @@ type counting struct {
 
 func newCounting(t *testing.T, topic string, settings map[string]string) *counting {
 	t.Helper()
-	c := &counting{t: t, w: newWorld(t), settings: settings, topic: topic, base: t.TempDir(), log: &logText{}}
+	c := &counting{t: t, w: newWorld(t), settings: settings, topic: topic, base: t.TempDir(), log: &heard.Text{}}
 	c.connect()
 	t.Cleanup(func() { check(t, c.sys.Close()) })
 	return c
@@ -114,14 +115,14 @@ func (c *counting) start() string {
 		Folders: &local.Job{Base: c.base, Name: "counting", ID: "1", Logger: log}, Snapshots: c.keeper, Now: c.w.clock,
 	})
 	check(c.t, err)
-	c.log.take()
+	c.log.Take()
 	var mu sync.Mutex
 	check(c.t, c.set.Restore(c.t.Context(), map[string]system.System{"kafka": c.sys}, c.targets, func(p storage.Progress) {
 		mu.Lock()
 		defer mu.Unlock()
 		c.last = p
 	}))
-	return c.log.take()
+	return c.log.Take()
 }
 
 // commit puts what is given, and commits it.

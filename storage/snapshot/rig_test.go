@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"heddle/internal/heard"
 	"heddle/metrics"
 	"heddle/storage"
 	"heddle/storage/engine"
@@ -159,27 +159,6 @@ func (f worldFS) RemoveAll(ctx context.Context, name string) error {
 	return f.Local.RemoveAll(ctx, name)
 }
 
-// logText is a log that many goroutines write.
-type logText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logText) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-// take gives what was written since the last time.
-func (l *logText) take() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.b.String()
-	l.b.Reset()
-	return s
-}
-
 func warnings(log string) int { return strings.Count(log, "level=WARN") }
 
 // holder is a process that keeps snapshots of one store on disk.
@@ -189,12 +168,12 @@ type holder struct {
 	k   *Keeper
 	e   *pebble.Engine
 	dir string
-	log *logText
+	log *heard.Text
 }
 
 const interval = time.Minute
 
-func (w *world) options(log *logText, scratch string) Options {
+func (w *world) options(log *heard.Text, scratch string) Options {
 	return Options{
 		Open: w.open, Root: w.root, Scratch: scratch, Interval: interval, Now: w.clock,
 		Metrics: metrics.New("test", metrics.Options{}), Logger: slog.New(slog.NewTextHandler(log, nil)),
@@ -204,7 +183,7 @@ func (w *world) options(log *logText, scratch string) Options {
 // start is a process with an empty store, whose uploads the test runs.
 func (w *world) start(t testing.TB) *holder {
 	t.Helper()
-	h := &holder{t: t, w: w, log: &logText{}, dir: t.TempDir()}
+	h := &holder{t: t, w: w, log: &heard.Text{}, dir: t.TempDir()}
 	h.k = newKeeper(w.options(h.log, filepath.Join(h.dir, "copies")))
 	close(h.k.over)
 	h.reopen(filepath.Join(h.dir, "state"))

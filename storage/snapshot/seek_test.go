@@ -78,7 +78,7 @@ func TestNewestOfAnotherProcess(t *testing.T) {
 	if at := other.k.Newest(another); !at.IsZero() {
 		t.Errorf("of another layout: %v", at)
 	}
-	if log := other.log.take(); warnings(log) != 0 {
+	if log := other.log.Take(); warnings(log) != 0 {
 		t.Error(log)
 	}
 	// Its own come as they are due.
@@ -102,7 +102,7 @@ func TestNewestWhileNothingAnswers(t *testing.T) {
 	if n := h.seek(); n != 1 {
 		t.Fatalf("%d looks", n)
 	}
-	if log := h.log.take(); !strings.Contains(log, "nothing answers") || warnings(log) != 0 {
+	if log := h.log.Take(); !strings.Contains(log, "nothing answers") || warnings(log) != 0 {
 		t.Error(log)
 	}
 	h.k.Newest(whose)

@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"maps"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"heddle/config"
+	"heddle/internal/heard"
 	"heddle/system"
 	"heddle/task"
 )
@@ -37,36 +37,19 @@ func newSystem(t testing.TB, c *kfake.Cluster, more map[string]string) *System {
 	return s
 }
 
-func newSystemWithLog(t testing.TB, c *kfake.Cluster, more map[string]string) (*System, *logBuffer) {
+func newSystemWithLog(t testing.TB, c *kfake.Cluster, more map[string]string) (*System, *heard.Text) {
 	t.Helper()
 	m := map[string]string{"systems.kafka.producer.bootstrap.servers": strings.Join(c.ListenAddrs(), ",")}
 	for k, v := range more {
 		m["systems.kafka."+k] = v
 	}
-	log := &logBuffer{}
+	log := &heard.Text{}
 	s, err := New("kafka", config.New(m), Options{JobName: "test", Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
 	return s, log
-}
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func testContext(t testing.TB) context.Context {

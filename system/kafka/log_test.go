@@ -14,11 +14,12 @@ import (
 	"go.uber.org/goleak"
 
 	"heddle/config"
+	"heddle/internal/heard"
 )
 
 // TestOutagesAreLoggedOnce: one line when a broker goes, one when it is back.
 func TestOutagesAreLoggedOnce(t *testing.T) {
-	log := &logBuffer{}
+	log := &heard.Text{}
 	now := time.Unix(1000, 0)
 	o := newOutages(slog.New(slog.NewTextHandler(log, nil)), func() time.Time { return now }, []string{"a:1"})
 	seed, other := kgo.BrokerMetadata{NodeID: -2147483648, Host: "a", Port: 1}, kgo.BrokerMetadata{NodeID: 7, Host: "b", Port: 2}

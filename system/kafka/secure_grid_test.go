@@ -19,12 +19,13 @@ import (
 
 	"heddle/config"
 	"heddle/internal/grid"
+	"heddle/internal/heard"
 	"heddle/system"
 )
 
 // secured is a system of a properties file as users have it, with @DIR@ for the
 // secured grid's folder, @SSL@ and @SASL@ for its listeners, and what it logs.
-func secured(t *testing.T, g *grid.Grid, properties string) (*System, *logBuffer, error) {
+func secured(t *testing.T, g *grid.Grid, properties string) (*System, *heard.Text, error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "job.properties")
 	text := strings.NewReplacer("@DIR@", g.SecureDir, "@SSL@", g.KafkaSSLAddress, "@SASL@", g.KafkaSASLAddress).Replace(properties)
@@ -35,7 +36,7 @@ func secured(t *testing.T, g *grid.Grid, properties string) (*System, *logBuffer
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(warnings, err)
 	}
-	log := &logBuffer{}
+	log := &heard.Text{}
 	s, err := New("kafka", c, Options{JobName: "secured", Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if err != nil {
 		return nil, log, err

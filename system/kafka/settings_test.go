@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"heddle/config"
+	"heddle/internal/heard"
 )
 
 // clientOf makes a client of a side's settings, to ask for their values.
@@ -123,7 +124,7 @@ func TestBadSettings(t *testing.T) {
 }
 
 func TestOneWarningForWhatIsPassedOver(t *testing.T) {
-	log := &logBuffer{}
+	log := &heard.Text{}
 	_, err := New("k", config.New(map[string]string{
 		"systems.k.producer.bootstrap.servers":   "a:1",
 		"systems.k.consumer.zookeeper.connect":   "z:2181",
