@@ -129,8 +129,16 @@ func TestGridChangelogTopics(t *testing.T) {
 	}
 	other = r.topic
 	other.Settings = map[string]string{"cleanup.policy": "delete", "retention.ms": "1000"}
-	if _, err := Create(t.Context(), r.systems(), []Topic{other}); err == nil || !strings.Contains(err.Error(), "cleanup.policy=compact, but the store has a TTL") {
+	if _, err := Create(t.Context(), r.systems(), []Topic{other}); err == nil || !strings.Contains(err.Error(), "cleanup.policy=compact, but the job wants delete") {
 		t.Errorf("a compacted topic for a TTL: %v", err)
+	}
+	other = r.topic
+	other.Name += "-by-hand"
+	admin, err := r.sys.Admin()
+	check(t, err)
+	check(t, admin.Create(t.Context(), system.StreamSpec{Name: other.Name, Partitions: 2, ReplicationFactor: 1}))
+	if _, err := Create(t.Context(), r.systems(), []Topic{other}); err == nil || !strings.Contains(err.Error(), "has no cleanup.policy of its own, and the brokers' is delete") {
+		t.Errorf("a topic that drops by age by the brokers' default: %v", err)
 	}
 
 	set, s := r.start(t)
@@ -141,7 +149,7 @@ func TestGridChangelogTopics(t *testing.T) {
 	}
 	r.flush(t, set)
 	logged := 0
-	_, err := r.sys.Read(t.Context(), r.topic.Name+"-access-log", 1, system.Oldest, system.End, func(ms []task.Message) error {
+	_, err = r.sys.Read(t.Context(), r.topic.Name+"-access-log", 1, system.Oldest, system.End, func(ms []task.Message) error {
 		for _, m := range ms {
 			if !bytes.HasPrefix(m.ValueBytes, []byte(accessHead)) || len(m.KeyBytes) != 8 {
 				t.Errorf("%x: %x", m.KeyBytes, m.ValueBytes)

@@ -367,6 +367,9 @@ func TestRefusedRecord(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "changelog kafka.log, partition 7: too large") || !errors.Is(err, h.fail) {
 			t.Errorf("%v: %v", size, err)
 		}
+		if n := set.stores[0].pending.bytes; n != 0 {
+			t.Errorf("%v: %d bytes of what the changelog refused are pending", size, n)
+		}
 		h.fail = nil
 		if _, err := s.Get("a"); err == nil {
 			t.Errorf("%v: it still answers", size)

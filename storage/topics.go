@@ -77,6 +77,13 @@ func (t Topic) Check(info system.StreamInfo) (warning string, err error) {
 		return "", fmt.Errorf("the changelog %s.%s of store %q has cleanup.policy=%s, so that state would be dropped by age: set it to %s with Kafka's tools, or name another topic in stores.%s.changelog",
 			t.System, t.Name, t.Store, has, want, t.Store)
 	}
+	switch has = info.Defaults["cleanup.policy"]; {
+	case strings.Contains(has, "delete"):
+		return "", fmt.Errorf("the changelog %s.%s of store %q has no cleanup.policy of its own, and the brokers' is %s, so that state would be dropped by age: set it to %s with Kafka's tools, or name another topic in stores.%s.changelog",
+			t.System, t.Name, t.Store, has, want, t.Store)
+	case has != "":
+		return t.checkCompacted(info)
+	}
 	return fmt.Sprintf("the changelog %s.%s of store %q has no cleanup.policy of its own; unless the broker's default is %s, state will be dropped by age",
 		t.System, t.Name, t.Store, want), nil
 }
@@ -86,17 +93,30 @@ func (t Topic) Check(info system.StreamInfo) (warning string, err error) {
 func (t Topic) checkCompacted(info system.StreamInfo) (warning string, err error) {
 	const deletes, lag = "delete.retention.ms", "min.compaction.lag.ms"
 	if want, ok := millisOf(t.Settings, deletes); ok {
-		if has, set := millisOf(info.Settings, deletes); set && has < want {
+		if has, known := inForce(info, deletes); known && has < want {
 			return "", fmt.Errorf("the changelog %s.%s of store %q has %s=%d, but local state of up to %d ms is used (stores.%s.changelog.%s), which may lack deletions that the topic does not have any more: set the key to %d, or the topic's to %d with Kafka's tools",
 				t.System, t.Name, t.Store, deletes, has, want, t.Store, deletes, has, want)
 		}
 	}
 	want, ok := millisOf(t.Settings, lag)
-	if has, _ := millisOf(info.Settings, lag); ok && t.RollsBack && has < want {
-		return fmt.Sprintf("the changelog %s.%s of store %q has %s=%d, not %d: unless the broker's default is as much, Kafka may compact away what a restore to the checkpoint goes back to; set it to %d with Kafka's tools, or stores.%s.changelog.%s to what it is",
-			t.System, t.Name, t.Store, lag, has, want, want, t.Store, lag), nil
+	has, known := inForce(info, lag)
+	unless := ""
+	if !known {
+		unless = "unless the brokers' default is as much, "
+	}
+	if ok && t.RollsBack && has < want {
+		return fmt.Sprintf("the changelog %s.%s of store %q has %s=%d, not %d: %sKafka may compact away what a restore to the checkpoint goes back to; set it to %d with Kafka's tools, or stores.%s.changelog.%s to what it is",
+			t.System, t.Name, t.Store, lag, has, want, unless, want, t.Store, lag), nil
 	}
 	return "", nil
+}
+
+// inForce is what holds for a setting in ms: the topic's own, else the brokers'.
+func inForce(info system.StreamInfo, name string) (ms int64, known bool) {
+	if ms, known = millisOf(info.Settings, name); known {
+		return ms, true
+	}
+	return millisOf(info.Defaults, name)
 }
 
 // millisOf is a setting in ms; ok is false if it is not set, or no number.
@@ -142,7 +162,7 @@ func Create(ctx context.Context, systems map[string]system.System, topics []Topi
 	for _, t := range topics {
 		w, err := create(ctx, systems[t.System], t)
 		if err != nil {
-			return warnings, fmt.Errorf("changelog of store %q: %w", t.Store, err)
+			return warnings, fmt.Errorf("changelog of store %q (stores.%s.changelog, and below it): %w", t.Store, t.Store, err)
 		}
 		if w != "" {
 			warnings = append(warnings, w)

@@ -145,8 +145,15 @@ func TestCompactedTopic(t *testing.T) {
 		{"more of both", plain, map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": "14400001", "delete.retention.ms": "86400001"}, "", ""},
 		{"deletions that go early", plain, map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": "14400000", "delete.retention.ms": "60000"}, "", "set the key to 60000, or the topic's to 86400000"},
 		{"the same where it is known", made(map[string]string{"stores.counts.changelog.delete.retention.ms": "60000"}), map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": "14400000", "delete.retention.ms": "60000"}, "", ""},
+		{"by the brokers' defaults", plain, map[string]string{"by default": "delete"}, "", "has no cleanup.policy of its own, and the brokers' is delete, so that state would be dropped by age"},
+		{"compacted by default", plain, map[string]string{"by default": "compact"}, "min.compaction.lag.ms=0, not 14400000: Kafka may", ""},
+		{"the defaults are not known", plain, nil, "unless the broker's default is compact", ""},
 	} {
-		warning, err := tt.topic.Check(system.StreamInfo{Partitions: 4, Settings: tt.has})
+		info := system.StreamInfo{Partitions: 4, Settings: tt.has}
+		if policy, ok := tt.has["by default"]; ok {
+			info.Settings, info.Defaults = nil, map[string]string{"cleanup.policy": policy, "min.compaction.lag.ms": "0", "delete.retention.ms": "86400000"}
+		}
+		warning, err := tt.topic.Check(info)
 		if (warning == "") != (tt.warning == "") || !strings.Contains(warning, tt.warning) {
 			t.Errorf("%s: warning %q, want %q", tt.name, warning, tt.warning)
 		}

@@ -203,6 +203,9 @@ type StreamInfo struct {
 	Partitions int32
 	// Settings are the stream's own settings ("cleanup.policy": "compact").
 	Settings map[string]string
+	// Defaults are what holds for some settings that the stream has not, as far as it
+	// is known; those about what is kept for how long.
+	Defaults map[string]string
 }
 
 // Ends are the offsets between which a partition's messages lie.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -22,8 +23,8 @@ type admin struct{ s *System }
 func (a admin) Close() error { return nil }
 
 // Describe passes over Kafka's internal topics unless they are named. Settings
-// are those set on the topic itself; without the right to see them there are
-// none.
+// are those set on the topic itself, Defaults the brokers'; without the right to see
+// them there are none.
 func (a admin) Describe(ctx context.Context, streams ...string) (map[string]system.StreamInfo, error) {
 	cl, err := a.s.admin(ctx)
 	if err != nil {
@@ -43,7 +44,7 @@ func (a admin) Describe(ctx context.Context, streams ...string) (map[string]syst
 			return nil, fmt.Errorf("system %s: describe stream %s: %w", a.s.name, name, streamError(t.Err))
 		}
 		names = append(names, name)
-		out[name] = system.StreamInfo{Name: name, Partitions: int32(len(t.Partitions)), Settings: map[string]string{}}
+		out[name] = system.StreamInfo{Name: name, Partitions: int32(len(t.Partitions)), Settings: map[string]string{}, Defaults: map[string]string{}}
 	}
 	if len(names) == 0 {
 		return out, nil
@@ -60,14 +61,22 @@ func (a admin) Describe(ctx context.Context, streams ...string) (map[string]syst
 		if rc.Err != nil {
 			continue
 		}
+		info := out[rc.Name]
 		for _, c := range rc.Configs {
-			if c.Source == kmsg.ConfigSourceDynamicTopicConfig && c.Value != nil {
-				out[rc.Name].Settings[c.Key] = *c.Value
+			switch {
+			case c.Value == nil:
+			case c.Source == kmsg.ConfigSourceDynamicTopicConfig:
+				info.Settings[c.Key] = *c.Value
+			case !a.s.embedded && slices.Contains(keeping, c.Key): // the embedded one keeps everything
+				info.Defaults[c.Key] = *c.Value
 			}
 		}
 	}
 	return out, nil
 }
+
+// keeping are the settings whose defaults are told.
+var keeping = []string{"cleanup.policy", "retention.ms", "delete.retention.ms", "min.compaction.lag.ms"}
 
 // listTopics waits out what passes by itself: leaders being chosen.
 func listTopics(ctx context.Context, cl *kadm.Client, streams ...string) (kadm.TopicDetails, error) {

@@ -215,7 +215,8 @@ func TestAdmin(t *testing.T) {
 		t.Errorf("Create again: %v", err)
 	}
 	infos, err := a.Describe(ctx, "made", "nope")
-	if err != nil || len(infos) != 1 || infos["made"].Partitions != 3 || infos["made"].Settings["cleanup.policy"] != "compact" || len(infos["made"].Settings) != 1 {
+	if err != nil || len(infos) != 1 || infos["made"].Partitions != 3 || infos["made"].Settings["cleanup.policy"] != "compact" || len(infos["made"].Settings) != 1 ||
+		infos["made"].Defaults["delete.retention.ms"] != "86400000" || infos["made"].Defaults["cleanup.policy"] != "" {
 		t.Errorf("Describe: %+v, %v", infos, err)
 	}
 	if infos, err = a.Describe(ctx); err != nil || len(infos) != 1 {

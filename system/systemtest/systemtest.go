@@ -160,7 +160,14 @@ func made(t *testing.T, b *bench) {
 	}
 	b.create("other", 1)
 	infos, err := a.Describe(ctx, "made", "nope")
-	if want := (system.StreamInfo{Name: "made", Partitions: 3, Settings: spec.Settings}); err != nil || len(infos) != 1 || fmt.Sprint(infos["made"]) != fmt.Sprint(want) {
+	got := infos["made"]
+	for name := range got.Defaults {
+		if _, set := got.Settings[name]; set {
+			t.Errorf("%s is set, and a default: %+v", name, got)
+		}
+	}
+	got.Defaults = nil // the servers' own
+	if want := (system.StreamInfo{Name: "made", Partitions: 3, Settings: spec.Settings}); err != nil || len(infos) != 1 || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("Describe: %+v, %v; want %+v", infos, err, want)
 	}
 	if infos, err = a.Describe(ctx); err != nil || len(infos) != 2 {
