@@ -305,8 +305,13 @@ func TestShutdownOfTheContainer(t *testing.T) {
 // A start at the newest message is written down before anything else, so that
 // a container that is killed before its first commit skips nothing.
 func TestStartAtTheNewestIsSealed(t *testing.T) {
+	t.Run("at-least-once", func(t *testing.T) { startAtTheNewestIsSealed(t, (*rig).store) })
+	t.Run("exactly-once", func(t *testing.T) { startAtTheNewestIsSealed(t, func(r *rig) *rig { return r.store().exactly() }) })
+}
+
+func startAtTheNewestIsSealed(t *testing.T, set func(*rig) *rig) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, 1).set("systems.mem.samza.offset.default", "upcoming")
+		r := set(newRig(t, 1)).set("systems.mem.samza.offset.default", "upcoming")
 		r.newTask = calls{process: forward}.factory()
 		r.fill(0, "before")
 		ctx, cancel := context.WithCancel(t.Context())

@@ -376,13 +376,11 @@ func TestStartAtTheNewestIsSealedBeforeTheStoresAreFilled(t *testing.T) {
 			r.user(0, "a", "1")
 			r.fill(0, "before")
 			filling, on := make(chan struct{}), make(chan struct{})
-			once := sync.OnceFunc(func() { close(filling) })
-			slow := map[string]task.SideInput{"slow": func(m *task.Message, s task.Store) error {
-				once()
+			c, err := r.sideContainer(map[string]task.SideInput{"slow": func(*task.Message, task.Store) error {
+				close(filling)
 				<-on
-				return s.Put(string(m.KeyBytes), string(m.ValueBytes))
-			}}
-			c, err := r.sideContainer(slow)
+				return errors.New("cut off") // it does not get to the end
+			}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -403,7 +401,9 @@ func TestStartAtTheNewestIsSealedBeforeTheStoresAreFilled(t *testing.T) {
 			r.sys.Close()
 			r.fill(0, "a")
 			r.until = true
-			if err := r.runSide(slow); err != nil {
+			if err := r.runSide(map[string]task.SideInput{"slow": func(m *task.Message, s task.Store) error {
+				return s.Put(string(m.KeyBytes), string(m.ValueBytes))
+			}}); err != nil {
 				t.Fatal(err)
 			}
 			if got := r.out(); !slices.Equal(got, []string{"Partition 0: a=1"}) {
