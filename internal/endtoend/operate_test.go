@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,11 +39,12 @@ func (l *latencyJob) produceDistinct(n int) []*kgo.Record {
 
 func TestWaysToKill(t *testing.T) {
 	g := grid.Use(t)
-	for _, tt := range []struct {
+	type way struct {
 		name, final string
 		graceful    bool
 		kill        func(t *testing.T, j *job, id string)
-	}{
+	}
+	ways := []way{
 		{"run-job kill", "KILLED", true, func(t *testing.T, j *job, id string) {
 			if r := try(t, "kill", id); r.code != 0 {
 				t.Fatal(r)
@@ -50,7 +52,20 @@ func TestWaysToKill(t *testing.T) {
 		}},
 		{"operation", "KILLED", true, func(t *testing.T, j *job, id string) { j.run(0, "--operation=kill") }},
 		{"ResourceManager", "KILLED", false, func(t *testing.T, j *job, id string) { g.KillApplication(t, id) }},
-	} {
+	}
+	if os.Getenv("HEDDLE_SOAK") == "1" { // it waits until kill forces the end
+		ways = append(ways, way{"run-job kill of a frozen container", "KILLED", false, func(t *testing.T, j *job, id string) {
+			for _, p := range g.Processes(t, "run-container", id) {
+				if err := syscall.Kill(p.PID, syscall.SIGSTOP); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if r := j.run(1, "kill", "--config", "task.shutdown.ms=1"); !strings.Contains(r.stderr, "was killed, as it did not stop within 5.001s") {
+				t.Errorf("it does not say what it did: %s", r)
+			}
+		}})
+	}
+	for _, tt := range ways {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLatency(t, g, "yarn", 4)
 			sent := l.produceDistinct(400)
