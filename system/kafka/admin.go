@@ -26,11 +26,11 @@ func (a admin) Close() error { return nil }
 // are those set on the topic itself, Defaults the brokers'; without the right to see
 // them there are none.
 func (a admin) Describe(ctx context.Context, streams ...string) (map[string]system.StreamInfo, error) {
-	cl, err := a.s.admin(ctx)
+	l, cl, err := a.s.admin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	topics, err := listTopics(ctx, cl, streams...)
+	topics, err := listTopics(ctx, l, cl, streams...)
 	if err != nil {
 		return nil, fmt.Errorf("system %s: describe streams: %w", a.s.name, err)
 	}
@@ -49,7 +49,7 @@ func (a admin) Describe(ctx context.Context, streams ...string) (map[string]syst
 	if len(names) == 0 {
 		return out, nil
 	}
-	configs, err := cl.DescribeTopicConfigs(ctx, names...)
+	configs, err := patient(ctx, l, func() (kadm.ResourceConfigs, error) { return cl.DescribeTopicConfigs(ctx, names...) })
 	var auth *kadm.AuthError
 	if errors.As(err, &auth) {
 		return out, nil
@@ -79,9 +79,9 @@ func (a admin) Describe(ctx context.Context, streams ...string) (map[string]syst
 var keeping = []string{"cleanup.policy", "retention.ms", "delete.retention.ms", "min.compaction.lag.ms"}
 
 // listTopics waits out what passes by itself: leaders being chosen.
-func listTopics(ctx context.Context, cl *kadm.Client, streams ...string) (kadm.TopicDetails, error) {
+func listTopics(ctx context.Context, l *link, cl *kadm.Client, streams ...string) (kadm.TopicDetails, error) {
 	var topics kadm.TopicDetails
-	err := patiently(ctx, func() (err error) {
+	err := l.patiently(ctx, func() (err error) {
 		if topics, err = cl.ListTopics(ctx, streams...); err != nil {
 			return err
 		}
@@ -95,44 +95,17 @@ func listTopics(ctx context.Context, cl *kadm.Client, streams ...string) (kadm.T
 	return topics, err
 }
 
-// patiently repeats what fails with one of Kafka's passing errors for up to
-// 15 s.
-func patiently(ctx context.Context, f func() error) error {
-	deadline := time.Now().Add(15 * time.Second)
-	for try := 1; ; try++ {
-		err := f()
-		var k *kerr.Error
-		if err == nil || !errors.As(err, &k) || !k.Retriable || errors.Is(err, kerr.UnknownTopicOrPartition) || time.Now().After(deadline) {
-			return err
-		}
-		if err := pause(ctx, min(time.Duration(try)*50*time.Millisecond, time.Second)); err != nil {
-			return err
-		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
-
 // Offsets asks for the oldest, the stable and the next offsets in this order,
 // so that Oldest <= Stable <= Next holds whatever happens in between, retention
 // apart. The topic's id is asked for first: should the topic be made anew in
 // between, the new one's offsets go with the old one's id, and what is written
 // down of them is not used again.
 func (a admin) Offsets(ctx context.Context, stream string) ([]system.Ends, error) {
-	cl, err := a.s.admin(ctx)
+	l, cl, err := a.s.admin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	topics, err := listTopics(ctx, cl, stream)
+	topics, err := listTopics(ctx, l, cl, stream)
 	if err != nil {
 		return nil, fmt.Errorf("system %s: offsets of stream %s: %w", a.s.name, stream, streamError(err))
 	}
@@ -141,7 +114,7 @@ func (a admin) Offsets(ctx context.Context, stream string) ([]system.Ends, error
 	for i, list := range []func(context.Context, ...string) (kadm.ListedOffsets, error){
 		cl.ListStartOffsets, cl.ListCommittedOffsets, cl.ListEndOffsets,
 	} {
-		err := patiently(ctx, func() error {
+		err := l.patiently(ctx, func() error {
 			listed, err := list(ctx, stream)
 			if err != nil {
 				return err
@@ -152,17 +125,17 @@ func (a admin) Offsets(ctx context.Context, stream string) ([]system.Ends, error
 			if ends == nil {
 				ends = make([]system.Ends, len(listed[stream]))
 			}
-			for p, l := range listed[stream] {
+			for p, o := range listed[stream] {
 				if int(p) >= len(ends) { // partitions were added just now
 					continue
 				}
 				switch i {
 				case 0:
-					ends[p].Oldest, ends[p].Topic = l.Offset, id
+					ends[p].Oldest, ends[p].Topic = o.Offset, id
 				case 1:
-					ends[p].Stable = l.Offset
+					ends[p].Stable = o.Offset
 				default:
-					ends[p].Next = l.Offset
+					ends[p].Next = o.Offset
 				}
 			}
 			return nil
@@ -180,7 +153,7 @@ func (a admin) Offsets(ctx context.Context, stream string) ([]system.Ends, error
 // Create makes a stream and returns once its partitions can be used. Partitions
 // or replicas of 0 leave the number to the broker.
 func (a admin) Create(ctx context.Context, spec system.StreamSpec) error {
-	cl, err := a.s.admin(ctx)
+	l, cl, err := a.s.admin(ctx)
 	if err != nil {
 		return err
 	}
@@ -195,7 +168,7 @@ func (a admin) Create(ctx context.Context, spec system.StreamSpec) error {
 	if spec.ReplicationFactor > 0 {
 		replicas = int16(min(spec.ReplicationFactor, 1<<14))
 	}
-	err = patiently(ctx, func() error {
+	err = l.patiently(ctx, func() error {
 		resp, err := cl.CreateTopic(ctx, partitions, replicas, settings, spec.Name)
 		if err != nil && resp.ErrMessage != "" {
 			return fmt.Errorf("%w (%s)", err, resp.ErrMessage)
@@ -248,11 +221,11 @@ func ready(t kadm.TopicDetail) bool {
 
 // Brokers counts the brokers that are up.
 func (a admin) Brokers(ctx context.Context) (int, error) {
-	cl, err := a.s.admin(ctx)
+	l, cl, err := a.s.admin(ctx)
 	if err != nil {
 		return 0, err
 	}
-	brokers, err := cl.ListBrokers(ctx)
+	brokers, err := patient(ctx, l, func() (kadm.BrokerDetails, error) { return cl.ListBrokers(ctx) })
 	if err != nil {
 		return 0, fmt.Errorf("system %s: list brokers: %w", a.s.name, err)
 	}
@@ -265,18 +238,18 @@ func (a admin) AutoCreates(ctx context.Context) (bool, error) {
 	if a.s.embedded {
 		return true, nil
 	}
-	cl, err := a.s.admin(ctx)
+	l, cl, err := a.s.admin(ctx)
 	if err != nil {
 		return false, err
 	}
-	brokers, err := cl.ListBrokers(ctx)
+	brokers, err := patient(ctx, l, func() (kadm.BrokerDetails, error) { return cl.ListBrokers(ctx) })
 	if err != nil {
 		return false, fmt.Errorf("system %s: list brokers: %w", a.s.name, err)
 	}
 	if len(brokers) == 0 {
 		return false, nil
 	}
-	configs, err := cl.DescribeBrokerConfigs(ctx, brokers[0].NodeID)
+	configs, err := patient(ctx, l, func() (kadm.ResourceConfigs, error) { return cl.DescribeBrokerConfigs(ctx, brokers[0].NodeID) })
 	var auth *kadm.AuthError
 	if errors.As(err, &auth) {
 		return false, nil

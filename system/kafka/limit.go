@@ -78,11 +78,11 @@ func (l *recordLimits) learn(ctx context.Context, s *System, topic string) error
 }
 
 func maxMessageBytes(ctx context.Context, s *System, topic string) (int64, error) {
-	cl, err := s.admin(ctx)
+	l, cl, err := s.admin(ctx)
 	if err != nil {
 		return 0, err
 	}
-	configs, err := cl.DescribeTopicConfigs(ctx, topic)
+	configs, err := patient(ctx, l, func() (kadm.ResourceConfigs, error) { return cl.DescribeTopicConfigs(ctx, topic) })
 	var auth *kadm.AuthError
 	switch {
 	case errors.As(err, &auth):

@@ -212,7 +212,7 @@ func (p *producer) lookUp(ctx context.Context, topic string) (int32, error) {
 }
 
 func (p *producer) metadata(ctx context.Context, topic string, create bool) (n int32, err error) {
-	err = patiently(ctx, func() error {
+	err = p.link.patiently(ctx, func() error {
 		req := kmsg.NewPtrMetadataRequest()
 		req.AllowAutoTopicCreation = create
 		t := kmsg.NewMetadataRequestTopic()

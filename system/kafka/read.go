@@ -120,7 +120,7 @@ const (
 // list asks for one end of one partition; the end of what is committed is the
 // last stable offset.
 func (s *System) list(ctx context.Context, l *link, level int8, stream string, partition int32, which int64) (offset int64, err error) {
-	err = patiently(ctx, func() error {
+	err = l.patiently(ctx, func() error {
 		req := kmsg.NewPtrListOffsetsRequest()
 		req.ReplicaID = -1
 		req.IsolationLevel = level

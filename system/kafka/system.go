@@ -179,11 +179,11 @@ func (s *System) serve(ctx context.Context) (*embedded.Broker, error) {
 	return b, nil
 }
 
-// admin is kadm on the asking client.
-func (s *System) admin(ctx context.Context) (*kadm.Client, error) {
+// admin is the asking client, and kadm on it.
+func (s *System) admin(ctx context.Context) (*link, *kadm.Client, error) {
 	l, err := s.ask(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return kadm.NewClient(l.client), nil
+	return l, kadm.NewClient(l.client), nil
 }

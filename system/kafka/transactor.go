@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -228,7 +229,9 @@ func (t *transactor) supported(ctx context.Context, l *link) error {
 	if known {
 		return nil
 	}
-	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, l.client)
+	resp, err := patient(ctx, l, func() (*kmsg.ApiVersionsResponse, error) {
+		return kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, l.client)
+	})
 	if err != nil {
 		return err
 	}
@@ -277,15 +280,15 @@ func (s *System) timeoutError(o system.TransactionOptions, allowed string) error
 // brokerSetting reads one setting of one broker; ok is false if the user may
 // not see it.
 func (s *System) brokerSetting(ctx context.Context, name string) (string, bool) {
-	cl, err := s.admin(ctx)
+	l, cl, err := s.admin(ctx)
 	if err != nil {
 		return "", false
 	}
-	brokers, err := cl.ListBrokers(ctx)
+	brokers, err := patient(ctx, l, func() (kadm.BrokerDetails, error) { return cl.ListBrokers(ctx) })
 	if err != nil || len(brokers) == 0 {
 		return "", false
 	}
-	configs, err := cl.DescribeBrokerConfigs(ctx, brokers[0].NodeID)
+	configs, err := patient(ctx, l, func() (kadm.ResourceConfigs, error) { return cl.DescribeBrokerConfigs(ctx, brokers[0].NodeID) })
 	if err != nil {
 		return "", false
 	}
@@ -301,11 +304,11 @@ func (s *System) brokerSetting(ctx context.Context, name string) (string, bool) 
 
 // Cluster is the id that the brokers gave themselves.
 func (s *System) Cluster(ctx context.Context) (string, error) {
-	cl, err := s.admin(ctx)
+	l, cl, err := s.admin(ctx)
 	if err != nil {
 		return "", err
 	}
-	meta, err := cl.BrokerMetadata(ctx)
+	meta, err := patient(ctx, l, func() (kadm.Metadata, error) { return cl.BrokerMetadata(ctx) })
 	if err != nil {
 		return "", fmt.Errorf("system %s: ask for the cluster's id: %w", s.name, err)
 	}
