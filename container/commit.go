@@ -73,6 +73,11 @@ func (t *instance) commit() (err error) {
 	if err := t.step(StepBegun); err != nil {
 		return err
 	}
+	if t.mayCommit != nil {
+		if err := t.mayCommit(ctx); err != nil {
+			return err
+		}
+	}
 	if err := t.stores.Flush(); err != nil {
 		return fmt.Errorf("flush the stores: %w", err)
 	}

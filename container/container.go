@@ -60,8 +60,11 @@ type Container struct {
 
 	mu       sync.Mutex
 	stopping string // why; "" while running
-	paused   bool
-	live     bool // the tasks run and take signals
+	// limit fails the container when its graceful end is not over by stopBy.
+	limit  *time.Timer
+	stopBy time.Time
+	paused bool
+	live   bool // the tasks run and take signals
 	// published are the tasks, once others may look at them.
 	published []*instance
 	failure   error
@@ -123,6 +126,7 @@ func (c *Container) Run(ctx context.Context) (err error) {
 	c.begun, c.endBegun = context.WithCancel(c.hard)
 	told := c.stopping != ""
 	c.mu.Unlock()
+	defer c.endLimit()
 	defer c.endHard(nil)
 	defer c.endBegun()
 	if told {
@@ -141,6 +145,8 @@ func (c *Container) Run(ctx context.Context) (err error) {
 			c.log.Warn("the start failed, but it was told to stop already", "error", err)
 		}
 		err = c.finishStarted()
+	} else if late := c.failed(); late != nil {
+		err = late // told to stop, and something of the start did not end
 	}
 	err = c.shut(err)
 	c.mu.Lock()

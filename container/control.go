@@ -1,6 +1,11 @@
 package container
 
-import "heddle/container/events"
+import (
+	"fmt"
+	"time"
+
+	"heddle/container/events"
+)
 
 // Stop begins the graceful end and returns at once. It may be called at any
 // time, also before Run and more than once; why is for people.
@@ -13,6 +18,10 @@ func (c *Container) stop(why string) {
 		return
 	}
 	c.stopping = why
+	c.stopBy = time.Now().Add(c.settings.shutdown)
+	c.limit = time.AfterFunc(c.settings.shutdown, func() {
+		c.fail(fmt.Errorf("container %s: not stopped after %v (task.shutdown.ms); what its tasks did since their last commits will be repeated", c.opts.Model.ID, c.settings.shutdown))
+	})
 	c.log.Info("stopping", "why", why)
 	c.events.Event(events.Stopping{Container: c.opts.Model.ID, Why: why})
 	if c.endBegun != nil {
@@ -22,6 +31,15 @@ func (c *Container) stop(why string) {
 		for _, t := range c.tasks {
 			t.sig.raise(signalStop)
 		}
+	}
+}
+
+// endLimit takes back the limit of the end, which is over.
+func (c *Container) endLimit() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.limit != nil {
+		c.limit.Stop()
 	}
 }
 
@@ -79,6 +97,13 @@ func (c *Container) caughtUp() {
 	}
 }
 
+// failed is the container's failure so far; nil if there is none.
+func (c *Container) failed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failure
+}
+
 // fail ends everything at once; the first failure is the container's.
 func (c *Container) fail(err error) {
 	c.mu.Lock()
@@ -86,6 +111,9 @@ func (c *Container) fail(err error) {
 	if c.failure == nil {
 		c.failure = err
 		c.log.Error("failed", "error", err)
+	}
+	if c.endHard == nil {
+		return // Run has not begun
 	}
 	c.endHard(err)
 	if c.live {

@@ -60,6 +60,8 @@ type instance struct {
 	flows     *flows
 	container *containerCounts
 	failpoint func(task string, s Step) error
+	// mayCommit is Options.MayCommit.
+	mayCommit func(context.Context) error
 
 	sig   signals
 	inbox inbox
@@ -174,7 +176,7 @@ func (c *Container) buildTasks() error {
 			name: name, task: made, settings: c.settings,
 			fetchers: map[*lane]*fetcher{}, checkpoints: c.opts.Checkpoints,
 			log: c.log.With("task", name), events: c.events, home: c, now: c.now, hard: c.hard,
-			flows: &c.flows, container: &c.counts, failpoint: c.opts.Failpoint,
+			flows: &c.flows, container: &c.counts, failpoint: c.opts.Failpoint, mayCommit: c.opts.MayCommit,
 			sig: newSignals(), interrupts: urgent,
 		}
 		t.inbox.sig = &t.sig

@@ -39,8 +39,17 @@ type link struct {
 	// container stops itself, since another one may have its tasks by then;
 	// grace is what the stop may take before it is forced. 0: never.
 	silence, grace time.Duration
-	log            *slog.Logger
-	now            func() time.Time
+	// fenced: what is written here is refused once another process has the tasks
+	// (exactly-once).
+	fenced bool
+	log    *slog.Logger
+	now    func() time.Time
+
+	mu sync.Mutex
+	// heard is when the application master last counted this process, asked when it
+	// was last asked out of turn, and every how often it is told.
+	heard, asked time.Time
+	every        time.Duration
 	// answering are the questions at work, answers their number.
 	answering sync.WaitGroup
 	answers   atomic.Int32
@@ -84,7 +93,7 @@ func judge(silent, limit, grace time.Duration) verdict {
 // reports sends a report each second or as often as the application master
 // wants them, until ctx ends.
 func (l *link) reports(ctx context.Context) {
-	heard := l.now()
+	l.counted(firstReport)
 	var pause time.Duration
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -99,18 +108,17 @@ func (l *link) reports(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err == nil && reply.Alive:
-			heard = l.now()
 			pause = firstReport
 			if reply.NextReport > 0 {
 				pause = min(time.Duration(reply.NextReport)*time.Millisecond, maxReportPause)
 			}
+			l.counted(pause)
 		case err == nil, errors.Is(err, coordinator.ErrNotAlive), errors.Is(err, coordinator.ErrRefused):
-			// Another process may have these tasks: no time is to be lost.
-			l.target.Stop("the application master no longer counts this process")
+			l.disowned()
 			return
 		default:
 			pause = retryPause
-			silent := l.now().Sub(heard)
+			silent := l.silent()
 			l.log.Warn("the application master does not answer", "for", silent.Round(time.Millisecond), "error", err)
 			switch judge(silent, l.silence, l.grace) {
 			case carryOn:
@@ -125,6 +133,78 @@ func (l *link) reports(ctx context.Context) {
 	}
 }
 
+// disowned ends a process whose tasks another one may have. Exactly-once it may
+// commit on its way, for that is refused if it must not be. At-least-once a commit
+// would set the checkpoints and the changelogs back behind what the other has
+// written: it commits nothing, and what it did since its last commits is repeated.
+func (l *link) disowned() {
+	if l.fenced {
+		l.target.Stop(errDisowned.Error())
+		return
+	}
+	l.end(errDisowned)
+}
+
+var errDisowned = errors.New("the application master no longer counts this process; another may have its tasks")
+
+// counted notes that the application master counts this process.
+func (l *link) counted(every time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heard, l.every = l.now(), every
+}
+
+// silent is for how long the application master has not answered.
+func (l *link) silent() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now().Sub(l.heard)
+}
+
+// outOfTurnWait bounds the wait for an answer that is asked for before a commit,
+// outOfTurnLate where there is no commit without one, and outOfTurnEvery is how often
+// it is asked for while none comes.
+const (
+	outOfTurnWait  = 250 * time.Millisecond
+	outOfTurnLate  = 5 * time.Second
+	outOfTurnEvery = time.Second
+)
+
+// sure asks the application master, before a commit at-least-once, if this process
+// still counts, when it was not heard of for longer than is usual: the process was
+// frozen, perhaps, and another one has the tasks. One that gives no answer has
+// started no other before its patience is over.
+func (l *link) sure(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	silent := now.Sub(l.heard)
+	if l.heard.IsZero() || silent <= 2*l.every+outOfTurnEvery {
+		return nil
+	}
+	late := judge(silent, l.silence, l.grace) == endAtOnce
+	if !late && now.Sub(l.asked) < outOfTurnEvery {
+		return nil
+	}
+	l.asked = now
+	wait := outOfTurnWait
+	if late {
+		wait = outOfTurnLate
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	reply, err := l.client.Report(ctx, l.report())
+	switch {
+	case err == nil && reply.Alive:
+		l.heard = now
+	case err == nil, errors.Is(err, coordinator.ErrNotAlive), errors.Is(err, coordinator.ErrRefused):
+		return errDisowned
+	case late:
+		return fmt.Errorf("the application master has been silent for %v, and another process may have the tasks: %w", silent.Round(time.Second), err)
+	}
+	return nil
+}
+
 // commands takes what the container is told, until ctx ends.
 func (l *link) commands(ctx context.Context) {
 	defer l.answering.Wait()
@@ -135,7 +215,7 @@ func (l *link) commands(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, coordinator.ErrNotAlive), errors.Is(err, coordinator.ErrRefused):
-			l.target.Stop("the application master no longer counts this process")
+			l.disowned()
 			return
 		case err != nil:
 			if !pause(ctx, retryPause) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -112,12 +113,15 @@ func (t *target) all() []string {
 	return slices.Clone(t.told)
 }
 
-func startLink(ctx context.Context, m *master) (*target, *sync.WaitGroup) {
+func startLink(ctx context.Context, m *master, with ...func(*link)) (*target, *sync.WaitGroup) {
 	to := &target{}
 	l := &link{
 		client: m, target: to, report: func() coordinator.Report { return coordinator.Report{} },
 		end: func(error) { to.note("end") }, silence: 30 * time.Second, grace: 10 * time.Second,
 		log: slog.New(slog.DiscardHandler), now: time.Now,
+	}
+	for _, f := range with {
+		f(l)
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { l.reports(ctx) })
@@ -167,13 +171,67 @@ func TestLinkStopsWhatIsNotAlive(t *testing.T) {
 				set(m)
 				to, wg := startLink(ctx, m)
 				synctest.Wait()
+				if got := fmt.Sprint(to.all()); got != "[end]" {
+					t.Errorf("at-least-once told %v", got)
+				}
+				cancel()
+				wg.Wait()
+				ctx, cancel = context.WithCancel(t.Context())
+				to, wg = startLink(ctx, m, func(l *link) { l.fenced = true })
+				synctest.Wait()
 				if got := fmt.Sprint(to.all()); got != "[stop]" {
-					t.Errorf("told %v", got)
+					t.Errorf("exactly-once told %v", got)
 				}
 				cancel()
 				wg.Wait()
 			})
 		})
+	}
+}
+
+// Before a commit the application master is asked only when it was not heard of
+// for longer than is usual. One that gives no answer has started no other process
+// before its patience is over.
+func TestLinkIsSureBeforeACommit(t *testing.T) {
+	now := time.Unix(0, 0)
+	m := newMaster()
+	l := &link{
+		client: m, report: func() coordinator.Report { return coordinator.Report{} },
+		silence: 30 * time.Second, grace: 10 * time.Second, now: func() time.Time { return now },
+	}
+	gone := errors.New("connection refused")
+	l.counted(time.Second)
+	for i, tt := range []struct {
+		after   time.Duration
+		reply   coordinator.Reply
+		err     error
+		reports int    // in all
+		says    string // "": it may commit
+	}{
+		{0, coordinator.Reply{}, nil, 0, ""},
+		{3 * time.Second, coordinator.Reply{}, nil, 0, ""},
+		{time.Second, coordinator.Reply{Alive: true}, nil, 1, ""},
+		{3 * time.Second, coordinator.Reply{}, nil, 1, ""}, // it was heard of
+		{time.Second, coordinator.Reply{}, gone, 2, ""},
+		{time.Second / 2, coordinator.Reply{}, gone, 2, ""}, // not so soon again
+		{34 * time.Second, coordinator.Reply{}, gone, 3, ""},
+		{10 * time.Second, coordinator.Reply{}, gone, 4, "silent for 49s"},
+		{0, coordinator.Reply{Alive: true}, nil, 5, ""},
+	} {
+		now = now.Add(tt.after)
+		m.set(tt.reply, tt.err)
+		err := l.sure(t.Context())
+		if n := m.count(); n != tt.reports || err == nil != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%d: %v after %d reports, want %q after %d", i, err, n, tt.says, tt.reports)
+		}
+	}
+	for _, set := range []func(){func() { m.set(coordinator.Reply{}, nil) }, func() { m.set(coordinator.Reply{}, coordinator.ErrNotAlive) }, func() { m.set(coordinator.Reply{}, coordinator.ErrRefused) }} {
+		l.counted(time.Second)
+		now = now.Add(4 * time.Second)
+		set()
+		if err := l.sure(t.Context()); !errors.Is(err, errDisowned) {
+			t.Errorf("when it counts no more: %v", err)
+		}
 	}
 }
 

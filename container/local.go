@@ -38,6 +38,8 @@ func (p *program) runLocal(file string, f localFlags) (err error) {
 	log := slog.New(show.Handler())
 
 	j := &localJob{sideInputs: p.sideInputs, getenv: p.getenv}
+	j.overdue = func() func() { return p.overdue(config.TaskShutdown.Of(c), log) }
+	defer j.over()
 	ctx, done := p.watch(context.Background(), j.stop)
 	defer done()
 	err = j.run(ctx, c, newTask, show, log)

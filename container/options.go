@@ -1,6 +1,7 @@
 package container
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -57,6 +58,10 @@ type Options struct {
 	Preloaded map[system.Partition]int64
 	// StartedAt is when the process began; zero: when New is called.
 	StartedAt time.Time
+	// MayCommit, if not nil, is asked at the beginning of each commit; its error
+	// fails the container, which commits nothing more. It is for processes that
+	// cannot know otherwise that another one has taken their place.
+	MayCommit func(ctx context.Context) error
 	// Failpoint is called at each step of each commit, and after each window; its
 	// error fails the container there. For tests.
 	Failpoint func(taskName string, s Step) error

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ func (p *program) runContainer() (err error) {
 		return err
 	}
 	job := &process{program: p, log: log, id: id, secrets: secrets, monitored: execution != "", began: p.now()}
+	job.overdue = func() func() { return p.overdue(cmp.Or(job.shutdown, orphanGrace), log) }
+	defer job.over()
 	ctx, done := p.watch(context.Background(), job.terminate)
 	defer done()
 	log.Info("container starts", "container", id, "execution", execution, "coordinator", url, "pid", os.Getpid())
@@ -88,6 +91,10 @@ type process struct {
 	began     time.Time
 	// terminated: a signal was why. It is guarded by mu.
 	terminated bool
+	// shutdown is task.shutdown.ms, once it is known, and link the tie to the
+	// application master, once there is one. They are guarded by mu.
+	shutdown time.Duration
+	link     *link
 }
 
 // terminate is stop because of a signal.
@@ -104,6 +111,17 @@ func (j *process) byTerminate() bool {
 	return j.terminated
 }
 
+// mayCommit is Options.MayCommit.
+func (j *process) mayCommit(ctx context.Context) error {
+	j.mu.Lock()
+	l := j.link
+	j.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	return l.sure(ctx)
+}
+
 // run makes the container of the model and runs it. starting is for what comes
 // before it.
 func (j *process) run(ctx, starting context.Context, model jobmodel.JobModel) (err error) {
@@ -116,6 +134,9 @@ func (j *process) run(ctx, starting context.Context, model jobmodel.JobModel) (e
 	if !ok {
 		return fmt.Errorf("the JobModel has no container %q, only %v", j.id, sortedKeys(model.Containers))
 	}
+	j.mu.Lock()
+	j.shutdown = config.TaskShutdown.Of(c)
+	j.mu.Unlock()
 	if err := limitResources(c, p.getenv, j.log); err != nil {
 		return err
 	}
@@ -144,8 +165,12 @@ func (j *process) run(ctx, starting context.Context, model jobmodel.JobModel) (e
 		return err
 	}
 	m := newMeasures(c, j.id)
+	var mayCommit func(context.Context) error
+	if !config.ExactlyOnce(c) {
+		mayCommit = j.mayCommit
+	}
 	made, err := New(Options{
-		Config: c, Model: mine, NewTask: newTask, System: systems.Get, Checkpoints: checkpoints, Stores: specs,
+		Config: c, Model: mine, MayCommit: mayCommit, NewTask: newTask, System: systems.Get, Checkpoints: checkpoints, Stores: specs,
 		Metrics: m.of, Logger: j.log, UntilCaughtUp: config.HeddleRunUntilCaughtUp.Of(c), Preloaded: preloaded, StartedAt: j.began,
 		JobTasks: jobTasks(model), Getenv: p.getenv, SideInputs: p.sideInputs, Failpoint: p.failpoint,
 	})
@@ -169,7 +194,7 @@ func (j *process) run(ctx, starting context.Context, model jobmodel.JobModel) (e
 // a last report.
 func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c config.Config, made *Container, m *measures) (stop func()) {
 	l := &link{
-		client: j.client, target: made, end: func(why error) { endHard(why) }, log: j.log, now: time.Now,
+		client: j.client, target: made, end: func(why error) { endHard(why) }, log: j.log, now: time.Now, fenced: config.ExactlyOnce(c),
 		report: func() coordinator.Report {
 			r := made.Report()
 			r.Metrics = m.snapshot()
@@ -179,6 +204,9 @@ func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c c
 	if j.monitored && config.JobHeartbeatMonitor.Of(c) {
 		l.silence, l.grace = coordinator.GiveUpAfter, config.TaskShutdown.Of(c)
 	}
+	j.mu.Lock()
+	j.link = l
+	j.mu.Unlock()
 	ctx, cancel := context.WithCancel(hard)
 	var wg sync.WaitGroup
 	wg.Go(func() { l.reports(ctx) })

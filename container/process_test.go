@@ -217,7 +217,7 @@ func TestContainerThatIsGivenUpEnds(t *testing.T) {
 	c.mu.Lock()
 	c.alive = map[string]bool{"exec_2": true}
 	c.mu.Unlock()
-	if code, out, errs := end(); code != 0 {
+	if code, out, errs := end(); code != 1 || !strings.Contains(errs, "without a commit: the application master no longer counts this process") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 }

@@ -21,7 +21,16 @@ func startReporters(c config.Config, systems Systems, m *measures, execution str
 	var closers []func() error
 	stop = func() {
 		cancel()
-		wg.Wait()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			wg.Wait()
+		}()
+		select {
+		case <-done:
+		case <-time.After(metrics.LastReport + hardWait):
+			log.Warn("the last report of the metrics does not end; it is left behind")
+		}
 		for _, f := range closers {
 			_ = f() // what a reporter could not send is not worth a failure
 		}

@@ -10,8 +10,8 @@ import (
 	"heddle/system"
 )
 
-// await waits for the tasks: without limit while they run, for
-// task.shutdown.ms once they were told to end.
+// await waits for the tasks: without limit while they run, and until the limit
+// of the stop (task.shutdown.ms) once they were told to end.
 func (c *Container) await(running *sync.WaitGroup) {
 	done := make(chan struct{})
 	go func() {
@@ -23,14 +23,10 @@ func (c *Container) await(running *sync.WaitGroup) {
 		return
 	case <-c.begun.Done():
 	}
-	limit := time.NewTimer(c.settings.shutdown)
-	defer limit.Stop()
 	select {
 	case <-done:
 		return
-	case <-c.hard.Done():
-	case <-limit.C:
-		c.fail(fmt.Errorf("container %s: not stopped after %v (task.shutdown.ms); what its tasks did since their last commits will be repeated", c.opts.Model.ID, c.settings.shutdown))
+	case <-c.hard.Done(): // at the latest by the limit of the stop
 	}
 	// Told to end at once: a task that does not look at its Context is left
 	// behind with its goroutine. Closing the producers wakes those that wait for
@@ -124,10 +120,6 @@ func (c *Container) closeProducers() error {
 // finishStarted ends in order the tasks that were ready when the container was
 // told to end before all were: their Init may have sent something.
 func (c *Container) finishStarted() error {
-	limit := time.AfterFunc(c.settings.shutdown, func() {
-		c.fail(fmt.Errorf("container %s: not stopped after %v (task.shutdown.ms)", c.opts.Model.ID, c.settings.shutdown))
-	})
-	defer limit.Stop()
 	for _, t := range c.tasks {
 		if !t.ready {
 			continue

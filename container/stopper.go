@@ -12,6 +12,10 @@ type stopper struct {
 	why        string // to stop; "" if not
 	begun      context.CancelFunc
 	containers []*Container
+	// overdue is program.overdue, for the containers' task.shutdown.ms; nil in tests.
+	// inTime takes it back.
+	overdue func() (over func())
+	inTime  func()
 }
 
 // stop ends the containers in order; if there are none yet, their making.
@@ -20,12 +24,24 @@ func (s *stopper) stop(why string) {
 	defer s.mu.Unlock()
 	if s.why == "" {
 		s.why = why
+		if s.overdue != nil {
+			s.inTime = s.overdue()
+		}
 	}
 	if len(s.containers) == 0 && s.begun != nil {
 		s.begun()
 	}
 	for _, c := range s.containers {
 		c.Stop(why)
+	}
+}
+
+// over tells that all has ended.
+func (s *stopper) over() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inTime != nil {
+		s.inTime()
 	}
 }
 

@@ -171,7 +171,8 @@ func (t *instance) sealTransaction(ctx context.Context, c checkpoint.Checkpoint)
 	return nil
 }
 
-// lastWords bounds what a container that failed does for its transactions.
+// lastWords bounds what a container does for its transactions that failed, or has
+// used up its time to stop.
 const lastWords = time.Second
 
 // endTransactions is the end of the tasks' transactions. In order, it waits
@@ -182,10 +183,13 @@ func (c *Container) endTransactions(failed bool) error {
 	if c.exactly == nil {
 		return nil
 	}
-	limit := c.settings.shutdown
-	if failed {
-		limit = lastWords
+	// The stop as a whole has one limit; some of it is always left.
+	limit := lastWords
+	c.mu.Lock()
+	if left := time.Until(c.stopBy); !failed && left > limit {
+		limit = left
 	}
+	c.mu.Unlock()
 	// Not the container's context, which may have ended.
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()

@@ -59,9 +59,11 @@ func (j *Job) start(ctx context.Context, o RunOptions, run *localRun) (*ready, c
 	if err := j.checkPreloads(); err != nil {
 		return nil, config.Config{}, err
 	}
-	// A Ctrl-C before the job has begun just ends run-job.
+	// A Ctrl-C before the job has begun just ends run-job; a second one also where
+	// something does not look at the first.
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	defer context.AfterFunc(ctx, stop)()
 	r, err := j.check(ctx, o.Building)
 	var snapshots map[string]string
 	if err == nil {

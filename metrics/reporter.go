@@ -79,6 +79,9 @@ func (r *Reporter) filter(s Snapshot) Snapshot {
 	return kept
 }
 
+// LastReport is what the last report may take.
+const LastReport = 5 * time.Second
+
 // Run reports at once, then at each interval, until ctx ends, and then once
 // more.
 func (r *Reporter) Run(ctx context.Context) {
@@ -90,7 +93,7 @@ func (r *Reporter) Run(ctx context.Context) {
 		case <-tick.C:
 		case <-ctx.Done():
 			// A last report has its own, short time.
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), LastReport)
 			defer cancel()
 			r.report(last)
 			return
