@@ -60,6 +60,13 @@ type Transactional interface {
 	// Start, for Last to give. A task that has taken over its transactional id
 	// finds its newest: from then on nobody else writes one.
 	Refresh(ctx context.Context, taskNames []string) error
+	// Inherit is Refresh for tasks that are at-least-once now, and perhaps were
+	// exactly-once in a run before, which may have been killed, or frozen, with
+	// transactions open: it ends those, and nobody can write under the tasks'
+	// transactional ids any more. It does nothing, and took is false, where no
+	// transaction is open on the checkpoints, the caller knows of none elsewhere
+	// (open), and the tasks' newest checkpoints were not written exactly-once.
+	Inherit(ctx context.Context, taskNames []string, open bool) (took bool, err error)
 	// Records are what makes c the task's newest checkpoint once it is
 	// committed, for an outbox on the log's system.
 	Records(taskName string, c Checkpoint) []system.Record

@@ -36,9 +36,12 @@ type KafkaOptions struct {
 	MaxAge time.Duration
 	// Stores knows the stores' changelogs.
 	Stores Stores
-	// Transactional: tasks write their checkpoints in transactions, and call
-	// Refresh once they have taken those over; Start does not wait for open ones.
+	// Transactional: tasks write their checkpoints in transactions; the records
+	// say so.
 	Transactional bool
+	// TransactionalID gives a task's transactional id, for Inherit; nil: the task's
+	// name.
+	TransactionalID func(taskName string) string
 	// Logger is told what is unusual; nil: silence.
 	Logger *slog.Logger
 }
@@ -47,9 +50,10 @@ type KafkaOptions struct {
 // KafkaCheckpointManager). Tasks that write at the same time share one batch
 // and one wait for the broker. It implements Transactional.
 type Kafka struct {
-	o     KafkaOptions
-	out   system.Outbox // the writer's
-	waits func()        // called before open transactions are waited for; may be nil
+	o        KafkaOptions
+	producer system.Producer
+	out      system.Outbox // the writer's
+	waits    func()        // called when a transaction is open that may have to be waited for; may be nil
 
 	// reading guards what was read so far: the records that count, and the
 	// offset after the last one.
@@ -87,17 +91,19 @@ func (k *Kafka) failed(op string, err error) error {
 	return fmt.Errorf("%s checkpoint topic %s.%s: %w", op, k.o.System.Name(), k.o.Topic, err)
 }
 
-// Start makes the topic if it is missing, checks it, and reads it.
+// Start makes the topic if it is missing, checks it, and reads what is committed
+// in front of the oldest open transaction. What lies behind that is read by who
+// owns the tasks: Refresh, or Inherit.
 func (k *Kafka) Start(ctx context.Context) error {
 	if err := k.prepare(ctx); err != nil {
 		return k.failed("prepare", err)
 	}
-	if err := k.readAtStart(ctx); err != nil {
+	if err := k.read(ctx); err != nil {
 		return k.failed("read", err)
 	}
-	producer, err := k.o.System.Producer()
-	if err == nil {
-		k.out, err = producer.Outbox("checkpoints")
+	var err error
+	if k.producer, err = k.o.System.Producer(); err == nil {
+		k.out, err = k.producer.Outbox("checkpoints")
 	}
 	if err != nil {
 		return k.failed("write to", err)
@@ -166,6 +172,9 @@ func (k *Kafka) Last(taskName string) (Checkpoint, bool) {
 	return c, ok
 }
 
+// closeWait bounds the wait for the writer's end.
+const closeWait = time.Second
+
 // Close ends the writer; a Write that waits gets an error.
 func (k *Kafka) Close() error {
 	k.mu.Lock()
@@ -176,8 +185,15 @@ func (k *Kafka) Close() error {
 		return nil
 	}
 	k.stop()
-	<-k.ended
 	var err error
-	k.closes.Do(func() { err = k.out.Close() })
+	select {
+	case <-k.ended:
+		k.closes.Do(func() { err = errors.Join(k.out.Close(), k.producer.Close()) })
+	case <-time.After(closeWait):
+		// It waits to hear of the topic, for its first record. With the producer it
+		// ends.
+		k.o.Logger.Warn("Kafka does not answer the writer of checkpoints; it is left behind", "topic", k.o.Topic)
+		k.closes.Do(func() { err = k.producer.Close() })
+	}
 	return err
 }

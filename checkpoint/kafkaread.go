@@ -17,50 +17,41 @@ type found struct {
 	offset  int64
 	value   []byte
 	topics  []byte // of the header; nil: there is none
+	exactly bool   // it was written exactly-once
 }
 
 // read takes in what was committed since it was called last, and the
 // checkpoints of all tasks.
 func (k *Kafka) read(ctx context.Context) error { return k.readTo(ctx, system.End) }
 
-// readAtStart leaves nothing out that an open transaction hides, unless Refresh
-// does that: a job that went back to at-least-once may have left one open, and
-// nobody takes it over.
-func (k *Kafka) readAtStart(ctx context.Context) error {
-	if k.o.Transactional {
-		return k.read(ctx)
-	}
-	return k.readSettled(ctx)
-}
-
-// readSettled reads to the topic's end, for which it waits until the
-// transactions are over that are open now.
+// readSettled reads to the end that the topic has now, for which it waits until
+// the transactions are over that are open now.
 func (k *Kafka) readSettled(ctx context.Context) error {
-	end, err := k.end(ctx)
+	ends, err := k.ends(ctx)
 	if err != nil {
 		return err
 	}
-	return k.readTo(ctx, end)
+	if ends.Stable < ends.Next {
+		k.o.Logger.Warn("a transaction is open on the checkpoint topic; waiting until it is over: its writer commits, is replaced, or Kafka aborts it (about a minute after it began)",
+			"topic", k.o.Topic, "read to", ends.Stable, "end", ends.Next)
+	}
+	return k.readTo(ctx, ends.Next)
 }
 
-// end is the offset after the last record, committed or not.
-func (k *Kafka) end(ctx context.Context) (int64, error) {
+// ends are those of the topic's one partition.
+func (k *Kafka) ends(ctx context.Context) (system.Ends, error) {
 	admin, err := k.o.System.Admin()
 	if err != nil {
-		return 0, err
+		return system.Ends{}, err
 	}
 	ends, err := admin.Offsets(ctx, k.o.Topic)
 	if err != nil {
-		return 0, err
+		return system.Ends{}, err
 	}
-	if ends[0].Stable < ends[0].Next {
-		k.o.Logger.Warn("a transaction is open on the checkpoint topic; waiting until it is over: its writer commits, is replaced, or Kafka aborts it (about a minute after it began)",
-			"topic", k.o.Topic, "read to", ends[0].Stable, "end", ends[0].Next)
-		if k.waits != nil {
-			k.waits()
-		}
+	if ends[0].Stable < ends[0].Next && k.waits != nil {
+		k.waits()
 	}
-	return ends[0].Next, nil
+	return ends[0], nil
 }
 
 // readTo reads on to an offset and takes over what was found for all tasks.
@@ -142,7 +133,10 @@ func (k *Kafka) Refresh(ctx context.Context, taskNames []string) error {
 	k.reading.Lock()
 	defer k.reading.Unlock()
 	// The position stays: what lies behind it of other tasks was not looked at.
-	err := sys.ReadDecided(ctx, k.o.Topic, 0, k.next, mine, k.takeAll)
+	open, err := sys.ReadDecided(ctx, k.o.Topic, 0, k.next, mine, k.takeAll)
+	if err == nil && open >= 0 {
+		err = k.await(ctx, open, mine)
+	}
 	if err == nil {
 		err = k.adopt(only)
 	}
@@ -150,6 +144,36 @@ func (k *Kafka) Refresh(ctx context.Context, taskNames []string) error {
 		return k.failed("read", err)
 	}
 	return nil
+}
+
+// await reads on from an open transaction with what is mine, once it is over. What
+// was read behind it is read again. It needs k.reading.
+func (k *Kafka) await(ctx context.Context, open int64, mine func(*task.Message) bool) error {
+	ends, err := k.ends(ctx)
+	if err != nil {
+		return err
+	}
+	k.o.Logger.Warn("a transaction is open that holds checkpoints of these tasks, and is not theirs; waiting until it is over: its writer commits, or Kafka aborts it (about a minute after it began)",
+		"topic", k.o.Topic, "offset", open)
+	_, err = k.o.System.Read(ctx, k.o.Topic, 0, open, ends.Next, func(ms []task.Message) error {
+		return k.takeAll(slices.DeleteFunc(slices.Clone(ms), func(m task.Message) bool { return !mine(&m) }))
+	})
+	return err
+}
+
+// look takes in all that is committed now, also behind open transactions, which it
+// passes over.
+func (k *Kafka) look(ctx context.Context) error {
+	sys, ok := k.o.System.(system.Transactional)
+	if !ok {
+		return k.read(ctx)
+	}
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	if _, err := sys.ReadDecided(ctx, k.o.Topic, 0, k.next, func(*task.Message) bool { return true }, k.takeAll); err != nil {
+		return err
+	}
+	return k.adopt(nil)
 }
 
 // take looks at one record. The rules are Samza's: a later record replaces an
@@ -186,6 +210,6 @@ func (k *Kafka) take(tasks map[string]found, m *task.Message, warned map[string]
 	if ok && rank > slices.Index(k.o.ReadVersions, old.version) && m.Timestamp-old.time <= k.o.MaxAge.Milliseconds() {
 		return nil
 	}
-	tasks[key.TaskName] = found{version, m.Timestamp, m.Offset, slices.Clone(m.ValueBytes), slices.Clone(topicsValue(m.Headers))}
+	tasks[key.TaskName] = found{version, m.Timestamp, m.Offset, slices.Clone(m.ValueBytes), slices.Clone(headerValue(m.Headers, topicsHeader)), exactlyOnce(m.Headers)}
 	return nil
 }

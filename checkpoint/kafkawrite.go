@@ -49,9 +49,9 @@ func (k *Kafka) Write(ctx context.Context, taskName string, c Checkpoint) error 
 // Records are one for each version that is written.
 func (k *Kafka) Records(taskName string, c Checkpoint) []system.Record {
 	records := make([]system.Record, 0, len(k.o.WriteVersions))
-	ids := headers(c)
+	with := headers(c, k.o.Transactional)
 	for _, v := range k.o.WriteVersions {
-		r := system.Record{Stream: k.o.Topic, At: 1, Headers: ids}
+		r := system.Record{Stream: k.o.Topic, At: 1, Headers: with}
 		if v == 2 {
 			r.Key, r.Value = AppendKey(nil, Key{k.o.Grouper, taskName, TypeV2}), AppendV2(nil, c)
 		} else {

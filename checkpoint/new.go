@@ -15,12 +15,15 @@ import (
 type Options struct {
 	// Logger is told what is unusual; nil: silence.
 	Logger *slog.Logger
-	// Settled, if not nil, lets ReadAll wait until all transactions are over that
-	// are open on the topic: newer checkpoints may lie behind the first. It is
-	// called when there is something to wait for, once Logger was told. It is for a
-	// job that does not run, and was perhaps killed; one that runs opens others all
-	// the time.
-	Settled func()
+	// Tasks, if not nil, tells ReadAll that the job does not run, and which tasks it
+	// has. It was perhaps killed, exactly-once: then ReadAll ends the transactions
+	// that these tasks left open, so that nobody can commit them any more, and reads
+	// their newest checkpoints (Kafka.Inherit). Without it ReadAll changes nothing,
+	// and passes over what is open.
+	Tasks []string
+	// Waits, if not nil, is called when a transaction is open that may have to be
+	// waited for.
+	Waits func()
 }
 
 // New gives the log of checkpoints that the configuration names in
@@ -102,6 +105,9 @@ func kafkaOptions(c config.Config, systems map[string]system.System) (KafkaOptio
 		MaxAge:        config.TaskLiveCheckpointMaxAge.Of(c),
 		Stores:        known,
 		Transactional: config.ExactlyOnce(c),
+		TransactionalID: func(taskName string) string {
+			return config.TransactionalID(c, taskName)
+		},
 	}, nil
 }
 

@@ -10,9 +10,9 @@ import (
 	"heddle/system"
 )
 
-// ReadAll gives the newest checkpoint of every task of a job, by task name, and
-// changes nothing: a topic or a folder that is not there holds none. What
-// cannot be read is passed over with a warning.
+// ReadAll gives the newest checkpoint of every task of a job, by task name. A
+// topic or a folder that is not there is not made, and holds none. What cannot be
+// read is passed over with a warning.
 func ReadAll(ctx context.Context, c config.Config, systems map[string]system.System, o Options) (map[string]Checkpoint, error) {
 	l, err := New(c, systems, o)
 	if err != nil {
@@ -21,12 +21,17 @@ func ReadAll(ctx context.Context, c config.Config, systems map[string]system.Sys
 	switch l := l.(type) {
 	case *Kafka:
 		l.o.Lenient = true
-		read := l.read
-		if l.waits = o.Settled; l.waits != nil {
-			read = l.readSettled
-		}
-		if err := read(ctx); err != nil && !errors.Is(err, system.ErrNoStream) {
+		l.waits = o.Waits
+		switch err := l.look(ctx); {
+		case errors.Is(err, system.ErrNoStream):
+			return l.all(), nil
+		case err != nil:
 			return nil, l.failed("read", err)
+		}
+		if o.Tasks != nil {
+			if _, err := l.Inherit(ctx, o.Tasks, false); err != nil {
+				return nil, err
+			}
 		}
 		return l.all(), nil
 	case *Files:

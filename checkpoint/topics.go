@@ -12,14 +12,29 @@ import (
 // JSON object: "system.stream" is the id in Kafka's text form.
 const topicsHeader = "heddle.topic.ids"
 
-// headers are those of a record of the checkpoint; nil if no id is known. Samza
-// looks at none.
-func headers(c Checkpoint) []task.Header {
-	value := appendTopics(nil, c.Topics)
-	if value == nil {
-		return nil
+// guaranteeHeader is the key of the header that says, with the value
+// exactlyOnceValue, that the checkpoint is part of a transaction of its task. There
+// is none otherwise.
+const (
+	guaranteeHeader  = "heddle.guarantee"
+	exactlyOnceValue = "exactly-once"
+)
+
+// headers are those of a record of the checkpoint; nil if there is nothing to say.
+// Samza looks at none.
+func headers(c Checkpoint, transactional bool) []task.Header {
+	var out []task.Header
+	if value := appendTopics(nil, c.Topics); value != nil {
+		out = append(out, task.Header{Key: topicsHeader, Value: value})
 	}
-	return []task.Header{{Key: topicsHeader, Value: value}}
+	if transactional {
+		out = append(out, task.Header{Key: guaranteeHeader, Value: []byte(exactlyOnceValue)})
+	}
+	return out
+}
+
+func exactlyOnce(headers []task.Header) bool {
+	return string(headerValue(headers, guaranteeHeader)) == exactlyOnceValue
 }
 
 // appendTopics appends the header's value, in the order of the streams' names;
@@ -44,10 +59,10 @@ func appendTopics(dst []byte, topics map[system.StreamID]system.TopicID) []byte 
 	return append(dst, '}')
 }
 
-// topicsValue is the value of the header; nil if there is none.
-func topicsValue(headers []task.Header) []byte {
+// headerValue is the value of a header; nil if there is none.
+func headerValue(headers []task.Header, key string) []byte {
 	for _, h := range headers {
-		if h.Key == topicsHeader {
+		if h.Key == key {
 			return h.Value
 		}
 	}

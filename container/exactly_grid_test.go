@@ -115,10 +115,7 @@ func TestGridZombies(t *testing.T) {
 func TestGridStartBesideAnOpenTransaction(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
 	j := newGridJob(t, g, "heddle.processing.guarantee", "exactly-once", "job.container.count", "2")
-	j.create("in", 2)
-	j.create("out", 2)
-	j.create("totals", 1)
-	f := newFleet(t, j)
+	f := newTalliedFleet(t, j)
 	f.start("0", "exec_1")
 	f.start("1", "exec_2")
 	f.feed(0, 100)
@@ -153,6 +150,26 @@ func TestGridStartBesideAnOpenTransaction(t *testing.T) {
 	f.end("0", "exec_4")
 	f.end("1", "exec_3")
 	f.exact()
+}
+
+// On a real Kafka: a job goes back to at-least-once right after a kill, or a freeze,
+// and waits for nobody.
+func TestGridBackToAtLeastOnce(t *testing.T) {
+	g := grid.Use(t, grid.Kafka)
+	for _, step := range []Step{StepSent, StepCheckpointSent} {
+		t.Run(string(step), func(t *testing.T) {
+			backToAtLeastOnce(t, newGridJob(t, g, "heddle.processing.guarantee", "exactly-once"), step)
+		})
+	}
+	t.Run("frozen", func(t *testing.T) {
+		backFromFrozen(t, newGridJob(t, g, "heddle.processing.guarantee", "exactly-once"))
+	})
+}
+
+// At-least-once on a real Kafka: a container that was frozen, replaced, and
+// continued.
+func TestGridZombieAtLeastOnce(t *testing.T) {
+	zombieAtLeastOnce(t, newGridJob(t, grid.Use(t, grid.Kafka)))
 }
 
 // A thousand tasks in one container, each with its own transactions: what they

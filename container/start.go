@@ -8,13 +8,17 @@ import (
 
 // start brings the container to the point where its tasks may be called, in
 // Samza's order: checkpoints and starting positions, which are written down where
-// they have to be, producers, stores, the commit at the start, Init, consumers. With exactly-once it takes over the
-// tasks' transactions before all of that.
+// they have to be, producers, stores, the commit at the start, Init, consumers.
+// Before all of that it takes over the tasks' transactions, with exactly-once, or
+// ends those of a run before.
 func (c *Container) start() error {
 	if len(c.opts.Model.Tasks) == 0 {
 		return fmt.Errorf("container %s has no tasks; lower job.container.count", c.opts.Model.ID)
 	}
 	if err := c.buildTasks(); err != nil {
+		return err
+	}
+	if err := c.findChangelogs(); err != nil {
 		return err
 	}
 	if err := c.takeOver(); err != nil {
@@ -32,9 +36,6 @@ func (c *Container) start() error {
 	c.mu.Lock()
 	c.published = c.tasks
 	c.mu.Unlock()
-	if err := c.findChangelogs(); err != nil {
-		return err
-	}
 	if err := c.findState(); err != nil {
 		return err
 	}

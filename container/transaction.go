@@ -60,7 +60,7 @@ func wrongly(c config.Config, problem string) error {
 // open is ended. Only then it is known which checkpoint is the newest.
 func (c *Container) takeOver() error {
 	if c.exactly == nil {
-		return nil
+		return c.inherit()
 	}
 	timeout, err := config.TransactionTimeout(c.opts.Config)
 	if err != nil {
@@ -90,6 +90,43 @@ func (c *Container) takeOver() error {
 	}
 	c.log.Info("transactions taken over", "tasks", len(c.tasks), "time-out", timeout, "took", c.now().Sub(began).Round(time.Millisecond))
 	return nil
+}
+
+// inherit ends what a run of the job that was exactly-once left open: a container
+// of it was killed within a commit, or was frozen and may go on. Otherwise its
+// changelogs and checkpoints would be hidden, with what this run writes behind
+// them, until Kafka aborts what is open, after a minute; or the old run would
+// commit beside this one.
+func (c *Container) inherit() error {
+	log, ok := c.opts.Checkpoints.(checkpoint.Transactional)
+	if !ok {
+		return nil
+	}
+	took, err := log.Inherit(c.begun, c.opts.Model.TaskNames(), c.openChangelogs())
+	if err != nil || !took {
+		return err
+	}
+	return c.findChangelogs() // their ends are others now
+}
+
+// openChangelogs tells if a transaction is open on a changelog's partition of one of
+// the tasks. What cannot be asked for here is an error of the restore.
+func (c *Container) openChangelogs() bool {
+	for _, s := range c.opts.Stores {
+		if !s.Logged() {
+			continue
+		}
+		ends, err := c.changelogEnds(c.begun, s.Changelog)
+		if err != nil {
+			continue
+		}
+		for _, t := range c.opts.Model.Tasks {
+			if p := int(t.ChangelogPartition); p < len(ends) && ends[p].Stable < ends[p].Next {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // takeOverParallel is how many tasks take over at a time: each waits for the

@@ -72,7 +72,7 @@ func (j *Job) MovePositions(ctx context.Context, m Move) ([]Position, error) {
 	}
 	// Only now: a run that has ended meanwhile has written its last.
 	// Whoever waits wants to be told now.
-	p.settled = j.say.Release
+	p.stopped, p.waits = true, j.say.Release
 	if err := p.read(ctx, j); err != nil {
 		return nil, err
 	}

@@ -43,8 +43,9 @@ type positions struct {
 	ends    map[system.StreamID][]system.Ends
 	// side are the streams that fill stores: no checkpoint holds them.
 	side []config.SystemStream
-	// settled, if not nil, is checkpoint.Options.Settled.
-	settled func()
+	// stopped: the job does not run; waits is checkpoint.Options.Waits.
+	stopped bool
+	waits   func()
 	// uncommitted are the systems whose consumers are given everything at once.
 	uncommitted map[string]bool
 }
@@ -66,7 +67,14 @@ func (p *positions) read(ctx context.Context, j *Job) (err error) {
 	if p.model, _, err = coordinator.Plan(ctx, j.Config, p.systems); err != nil {
 		return err
 	}
-	if p.last, err = checkpoint.ReadAll(ctx, j.Config, p.systems, checkpoint.Options{Logger: j.log, Settled: p.settled}); err != nil {
+	o := checkpoint.Options{Logger: j.log, Waits: p.waits}
+	if p.stopped {
+		o.Tasks = []string{}
+		for _, t := range p.tasks() {
+			o.Tasks = append(o.Tasks, t.Name)
+		}
+	}
+	if p.last, err = checkpoint.ReadAll(ctx, j.Config, p.systems, o); err != nil {
 		return err
 	}
 	for _, t := range p.tasks() {

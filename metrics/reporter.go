@@ -80,7 +80,7 @@ func (r *Reporter) filter(s Snapshot) Snapshot {
 }
 
 // LastReport is what the last report may take.
-const LastReport = 5 * time.Second
+const LastReport = 2 * time.Second
 
 // Run reports at once, then at each interval, until ctx ends, and then once
 // more.

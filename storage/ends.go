@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"heddle/system"
@@ -39,4 +40,19 @@ func askEnds(ctx context.Context, systems map[string]system.System, id system.St
 		return nil, err
 	}
 	return admin.Offsets(ctx, id.Stream)
+}
+
+// settled lets a restore at-least-once read to the changelog's end also where a
+// transaction is open on it, which it waits for. What this task wrote without a
+// transaction may lie behind that one: to stop in front of it would lose a part of
+// the committed state, and leave in place what has to be undone. Exactly-once all
+// is in the task's transactions, and those have been ended.
+func settled(ends system.Ends, p Policy, log *slog.Logger) system.Ends {
+	if p.ExactlyOnce || ends.Stable >= ends.Next {
+		return ends
+	}
+	log.Warn("a transaction is open on the changelog, of another program or of a run that cannot be ended; waiting until it is over: its writer commits, or Kafka aborts it (about a minute after it began)",
+		"read to", ends.Stable, "end", ends.Next)
+	ends.Stable = ends.Next
+	return ends
 }

@@ -50,6 +50,13 @@ func (r Rebuild) Run(ctx context.Context, sys system.System, progress func(Progr
 	return out, nil
 }
 
+func (r Rebuild) logger() *slog.Logger {
+	if r.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return r.Logger.With("store", r.Spec.Name, "changelog", r.Spec.Changelog.String(), "partition", r.Partition)
+}
+
 func (r Rebuild) run(ctx context.Context, sys system.System, progress func(Progress)) (out Rebuilt, err error) {
 	if progress == nil {
 		progress = func(Progress) {}
@@ -68,7 +75,8 @@ func (r Rebuild) run(ctx context.Context, sys system.System, progress func(Progr
 	policy := r.Spec.Policy
 	policy.ToNewest, policy.DropExisting = policy.ToNewest || r.ToEnd, false
 	began := r.Now()
-	plan, err := MakePlan(r.Target, nil, all[r.Partition], policy, began)
+	ends := settled(all[r.Partition], policy, r.logger())
+	plan, err := MakePlan(r.Target, nil, ends, policy, began)
 	if err != nil {
 		return out, err
 	}
@@ -85,7 +93,7 @@ func (r Rebuild) run(ctx context.Context, sys system.System, progress func(Progr
 	if !ok {
 		return out, fmt.Errorf("the engine %q does not lie on disk", engine.Pebble)
 	}
-	mark := AppendMark(nil, Mark{Topic: all[r.Partition].Topic, Offset: plan.Offset, At: began})
+	mark := AppendMark(nil, Mark{Topic: ends.Topic, Offset: plan.Offset, At: began})
 	if plan.From >= plan.To {
 		return out, disk.Apply(nil, mark)
 	}

@@ -53,6 +53,7 @@ func (s *Set) restore(ctx context.Context, st *opened, sys system.System, askEnd
 	}
 	ends := all[st.log.partition]
 	log := st.logger.With("changelog", st.spec.Changelog.String(), "partition", st.log.partition)
+	ends = settled(ends, st.spec.Policy, log)
 	keeper := s.o.Snapshots
 	// Local state may be damaged, then a snapshot, then neither is there.
 	for left := 2; ; left-- {

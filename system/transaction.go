@@ -45,10 +45,11 @@ type Transactional interface {
 	// committed ones among the messages that mine picks, from the offset from (or
 	// Oldest) to the end that the partition has at the moment of the call,
 	// committed or not. Where Read ends at the oldest open transaction, whoever's
-	// it is, this goes on behind it: it waits for an open transaction only if
-	// mine picks a message of it. So who has taken over the ids of all writers of
-	// what mine picks waits for nobody.
-	ReadDecided(ctx context.Context, stream string, partition int32, from int64, mine func(*task.Message) bool, each func([]task.Message) error) error
+	// it is, this goes on behind it, and waits for nobody: picked messages of open
+	// transactions are passed over, and open is the offset of the first of them, -1
+	// if there was none. There is none for who has taken over the ids of all writers
+	// of what mine picks.
+	ReadDecided(ctx context.Context, stream string, partition int32, from int64, mine func(*task.Message) bool, each func([]task.Message) error) (open int64, err error)
 }
 
 // TransactionOptions say who takes over what.

@@ -173,21 +173,29 @@ func (d *decider) marker(out []task.Message, h batchHead) []task.Message {
 	return out
 }
 
-// undecided is the offset of the first picked message that no marker has
-// decided.
-func (d *decider) undecided() (offset int64, ok bool) {
-	if len(d.queue) == 0 {
-		return 0, false
+// rest is called at the end: it gives those of the messages left that are
+// committed, which wait for others in front of them, and the offset of the first
+// that no marker has decided; -1: nothing is left.
+func (d *decider) rest() (committed []task.Message, open int64) {
+	open = -1
+	for i := range d.queue {
+		switch u := &d.queue[i]; {
+		case u.fate != inTransaction:
+			if u.fate != abortMarker {
+				committed = append(committed, u.message)
+			}
+		case open < 0:
+			open = u.message.Offset
+		}
 	}
-	return d.queue[0].message.Offset, true
+	return committed, open
 }
 
-// ReadDecided reads everything, committed or not, and decides by itself. A
-// picked message of an open transaction is waited for.
-func (s *System) ReadDecided(ctx context.Context, stream string, partition int32, from int64, mine func(*task.Message) bool, each func([]task.Message) error) error {
+// ReadDecided reads everything, committed or not, and decides by itself.
+func (s *System) ReadDecided(ctx context.Context, stream string, partition int32, from int64, mine func(*task.Message) bool, each func([]task.Message) error) (open int64, err error) {
 	l, err := s.ask(ctx)
 	if err != nil {
-		return err
+		return -1, err
 	}
 	d := decider{mine: mine}
 	at, err := s.readAs(ctx, l, readUncommitted, stream, partition, from, system.End, func(a *decoded) error {
@@ -196,18 +204,12 @@ func (s *System) ReadDecided(ctx context.Context, stream string, partition int32
 		}
 		return nil
 	})
-	if first, ok := d.undecided(); ok && err == nil {
-		s.log.Info("a transaction is open that holds what has to be known; waiting until it is over: its writer commits, is replaced, or Kafka aborts it (about a minute after it began)",
-			"stream", stream, "partition", partition, "offset", first)
-		at, err = s.read(ctx, l, stream, partition, first, at, func(ms []task.Message) error {
-			if ms = slices.DeleteFunc(ms, func(m task.Message) bool { return !mine(&m) }); len(ms) > 0 {
-				return each(ms)
-			}
-			return nil
-		})
+	ms, open := d.rest()
+	if err == nil && len(ms) > 0 {
+		err = each(ms)
 	}
 	if err != nil {
-		return fmt.Errorf("system %s: read stream %s, partition %d, at offset %d: %w", s.name, stream, partition, at, err)
+		return open, fmt.Errorf("system %s: read stream %s, partition %d, at offset %d: %w", s.name, stream, partition, at, err)
 	}
-	return nil
+	return open, nil
 }

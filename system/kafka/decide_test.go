@@ -81,7 +81,7 @@ func (w written) bytes(codec kgo.CompressionCodec) []byte {
 
 // decide hands the history from an offset on to a decider in answers that end
 // behind these batches, and gives the offsets of what it gave.
-func (h *history) decide(t interface{ Fatal(...any) }, from int64, codec kgo.CompressionCodec, mine func(offset int64) bool, ends []int) (got []int64, first int64, waits bool) {
+func (h *history) decide(t interface{ Fatal(...any) }, from int64, codec kgo.CompressionCodec, mine func(offset int64) bool, ends []int) (got []int64, open int64) {
 	d := decider{mine: func(m *task.Message) bool { return mine(m.Offset) }}
 	var raw []byte
 	flush := func() {
@@ -113,25 +113,29 @@ func (h *history) decide(t interface{ Fatal(...any) }, from int64, codec kgo.Com
 		}
 	}
 	flush()
-	first, waits = d.undecided()
-	return got, first, waits
+	rest, open := d.rest()
+	for _, m := range rest {
+		got = append(got, m.Offset)
+	}
+	return got, open
 }
 
-// wants is what a decider has to give: the picked committed records up to the
-// first picked one that is open.
-func (h *history) wants(from int64, mine func(int64) bool) (want []int64, first int64, waits bool) {
+// wants is what a decider has to give: the picked committed records, and the first
+// picked one that is open.
+func (h *history) wants(from int64, mine func(int64) bool) (want []int64, open int64) {
+	open = -1
 	for _, w := range h.batches {
 		for _, o := range w.offsets {
 			switch {
-			case o < from || !mine(o):
-			case w.fate == inTransaction:
-				return want, o, true
-			case w.fate != abortMarker:
+			case o < from || !mine(o) || w.fate == abortMarker:
+			case w.fate != inTransaction:
 				want = append(want, o)
+			case open < 0:
+				open = o
 			}
 		}
 	}
-	return want, 0, false
+	return want, open
 }
 
 // stable is the last stable offset.
@@ -186,13 +190,10 @@ func TestDecideLikeTheModel(t *testing.T) {
 		ends := rapid.SliceOf(rapid.IntRange(0, len(h.batches)-1)).Draw(t, "ends")
 		codec := rapid.SampledFrom([]kgo.CompressionCodec{kgo.NoCompression(), kgo.SnappyCompression()}).Draw(t, "codec")
 
-		want, wantFirst, wantWaits := h.wants(from, mine)
-		got, first, waits := h.decide(t, from, codec, mine, ends)
-		if !slices.Equal(got, want) || first != wantFirst || waits != wantWaits {
-			t.Fatalf("from %d: decided %v, waits %v at %d; want %v, %v at %d\n%+v", from, got, waits, first, want, wantWaits, wantFirst, h.batches)
-		}
-		if waits {
-			return
+		want, wantOpen := h.wants(from, mine)
+		got, isOpen := h.decide(t, from, codec, mine, ends)
+		if !slices.Equal(got, want) || isOpen != wantOpen {
+			t.Fatalf("from %d: decided %v, open at %d; want %v, %d\n%+v", from, got, isOpen, want, wantOpen, h.batches)
 		}
 		// A reader of committed records, who is told what was aborted, reads the
 		// same as far as it may: to the last stable offset.
@@ -250,7 +251,7 @@ func TestDecide(t *testing.T) {
 		story func(*history)
 		mine  func(int64) bool
 		want  []int64
-		waits int64 // at that offset; -1: for nothing
+		open  int64 // at that offset; -1: nothing
 	}{
 		{"nothing", func(*history) {}, all, nil, -1},
 		{"behind another's open transaction", func(h *history) {
@@ -262,7 +263,7 @@ func TestDecide(t *testing.T) {
 			h.records(1, 0, inTransaction, 1)
 			h.records(2, 0, inTransaction, 1)
 			h.end(2, 0, commitMarker)
-		}, all, nil, 0},
+		}, all, []int64{1}, 0},
 		{"what is committed last is not given before what was written first", func(h *history) {
 			h.records(1, 0, inTransaction, 1)
 			h.records(2, 0, inTransaction, 1)
@@ -290,12 +291,8 @@ func TestDecide(t *testing.T) {
 	} {
 		h := &history{}
 		tt.story(h)
-		got, first, waits := h.decide(t, 0, kgo.NoCompression(), tt.mine, nil)
-		if !waits {
-			first = -1
-		}
-		if !slices.Equal(got, tt.want) || first != tt.waits {
-			t.Errorf("%s: %v, waits at %d; want %v, %d", tt.name, got, first, tt.want, tt.waits)
+		if got, open := h.decide(t, 0, kgo.NoCompression(), tt.mine, nil); !slices.Equal(got, tt.want) || open != tt.open {
+			t.Errorf("%s: %v, open at %d; want %v, %d", tt.name, got, open, tt.want, tt.open)
 		}
 	}
 	// A marker older than the transaction ends nothing: the broker refuses such a
@@ -303,7 +300,7 @@ func TestDecide(t *testing.T) {
 	h := &history{}
 	h.records(1, 5, inTransaction, 1)
 	h.batches = append(h.batches, written{first: 1, last: 1, producer: 1, epoch: 4, kind: commitMarker})
-	if got, first, waits := h.decide(t, 0, kgo.NoCompression(), all, nil); len(got) != 0 || !waits || first != 0 {
-		t.Errorf("by an older marker: %v, %v at %d", got, waits, first)
+	if got, open := h.decide(t, 0, kgo.NoCompression(), all, nil); len(got) != 0 || open != 0 {
+		t.Errorf("by an older marker: %v, open at %d", got, open)
 	}
 }

@@ -60,51 +60,31 @@ func (s *System) CheckTransactions(_ context.Context, o system.TransactionOption
 func (s *System) Cluster(context.Context) (string, error) { return fmt.Sprintf("%p", s.broker), nil }
 
 // ReadDecided is system.Transactional's.
-func (s *System) ReadDecided(ctx context.Context, stream string, partition int32, from int64, mine func(*task.Message) bool, each func([]task.Message) error) error {
+func (s *System) ReadDecided(_ context.Context, stream string, partition int32, from int64, mine func(*task.Message) bool, each func([]task.Message) error) (open int64, err error) {
+	open = -1
 	src := &task.Source{System: s.name, Stream: stream, Partition: partition}
 	b := s.broker
 	b.mu.Lock()
 	p, err := b.find(stream, partition)
 	if err != nil {
 		b.mu.Unlock()
-		return fmt.Errorf("read: %w", err)
+		return open, fmt.Errorf("read: %w", err)
 	}
-	to := p.next
-	b.mu.Unlock()
-	for {
-		var ms []task.Message
-		wait := false
-		b.mu.Lock()
-		changed := b.changed
-		for _, r := range p.records[p.search(from):] {
-			if r.Offset >= to {
-				break
-			}
-			m := r.message(src)
-			if !mine(&m) {
-				continue
-			}
-			if wait = r.txn != nil; wait {
-				from = r.Offset
-				break
-			}
+	var ms []task.Message
+	for _, r := range p.records[p.search(from):] {
+		switch m := r.message(src); {
+		case !mine(&m):
+		case r.txn == nil:
 			ms = append(ms, m)
-		}
-		b.mu.Unlock()
-		if len(ms) > 0 {
-			if err := each(ms); err != nil {
-				return err
-			}
-		}
-		if !wait {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("read stream %q, partition %d: a transaction is open at %d: %w", stream, partition, from, ctx.Err())
-		case <-changed:
+		case open < 0:
+			open = r.Offset
 		}
 	}
+	b.mu.Unlock()
+	if len(ms) == 0 {
+		return open, nil
+	}
+	return open, each(ms)
 }
 
 // end makes the open records of t visible or takes them away; each partition

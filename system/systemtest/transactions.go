@@ -328,21 +328,21 @@ func checksChangeNothing(b *txnBench) {
 }
 
 // decided gives what ReadDecided gives of the values that begin so.
-func (b *txnBench) decided(ctx context.Context, stream string, from int64, begins string) (values []string, err error) {
+func (b *txnBench) decided(ctx context.Context, stream string, from int64, begins string) (values []string, open int64, err error) {
 	b.t.Helper()
-	err = b.tx.ReadDecided(ctx, stream, 0, from, func(m *task.Message) bool { return strings.HasPrefix(string(m.ValueBytes), begins) }, func(ms []task.Message) error {
+	open, err = b.tx.ReadDecided(ctx, stream, 0, from, func(m *task.Message) bool { return strings.HasPrefix(string(m.ValueBytes), begins) }, func(ms []task.Message) error {
 		for _, m := range ms {
 			values = append(values, string(m.ValueBytes))
 		}
 		return nil
 	})
-	return values, err
+	return values, open, err
 }
 
 func decidedBehindOthers(b *txnBench) {
 	s := b.stream("s", 1)
-	if got, err := b.decided(b.context(), s, system.Oldest, "mine"); err != nil || len(got) != 0 {
-		b.t.Errorf("an empty stream: %v, %v", got, err)
+	if got, open, err := b.decided(b.context(), s, system.Oldest, "mine"); err != nil || len(got) != 0 || open >= 0 {
+		b.t.Errorf("an empty stream: %v, open at %d, %v", got, open, err)
 	}
 	plain, old, other := b.outbox(), b.takeOver("a"), b.takeOver("b")
 	b.send(plain, s, 0, "mine, at least once")
@@ -357,9 +357,9 @@ func decidedBehindOthers(b *txnBench) {
 	want := []string{"mine, at least once", "mine, committed"}
 	check := func(when string) {
 		b.t.Helper()
-		got, err := b.decided(b.context(), s, system.Oldest, "mine")
-		if err != nil || !slices.Equal(got, want) {
-			b.t.Errorf("%s: %q, %v; want %q", when, got, err, want)
+		got, open, err := b.decided(b.context(), s, system.Oldest, "mine")
+		if err != nil || !slices.Equal(got, want) || open >= 0 {
+			b.t.Errorf("%s: %q, open at %d, %v; want %q", when, got, open, err, want)
 		}
 	}
 	check("with another's transaction open in front of it")
@@ -368,28 +368,25 @@ func decidedBehindOthers(b *txnBench) {
 	if ends[0].Stable != 1 {
 		b.t.Errorf("the other's transaction is not open: %+v", ends[0])
 	}
-	got, err := b.decided(b.context(), s, ends[0].Stable, "mine")
-	if err != nil || !slices.Equal(got, want[1:]) {
-		b.t.Errorf("from the last stable offset: %q, %v; want %q", got, err, want[1:])
+	got, open, err := b.decided(b.context(), s, ends[0].Stable, "mine")
+	if err != nil || !slices.Equal(got, want[1:]) || open >= 0 {
+		b.t.Errorf("from the last stable offset: %q, open at %d, %v; want %q", got, open, err, want[1:])
 	}
-	// What is picked and open is waited for.
-	ctx, cancel := context.WithTimeout(b.t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if got, err := b.decided(ctx, s, system.Oldest, ""); err == nil || !slices.Equal(got, want[:1]) {
-		b.t.Errorf("into the open transaction: %q, %v", got, err)
+	// What is picked and open is passed over.
+	if got, open, err := b.decided(b.context(), s, system.Oldest, ""); err != nil || !slices.Equal(got, want) || open != ends[0].Stable {
+		b.t.Errorf("with the open transaction: %q, open at %d, %v; want %q and %d", got, open, err, want, ends[0].Stable)
 	}
 	b.send(young, s, 0, "mine, by the young")
 	b.ok(young.Commit(b.context()))
 	b.ok(young.Settle(b.context()))
 	want = append(want, "mine, by the young")
 	check("after another commit")
-	done := make(chan error, 1)
-	go func() { done <- other.Commit(b.context()) }()
-	got, err = b.decided(b.context(), s, system.Oldest, "")
-	if err != nil || !slices.Equal(got, slices.Insert(slices.Clone(want), 1, "another's")) {
-		b.t.Errorf("after the other's commit: %q, %v", got, err)
+	b.ok(other.Commit(b.context()))
+	b.takeOver("b") // the commit is seen now
+	got, open, err = b.decided(b.context(), s, system.Oldest, "")
+	if err != nil || !slices.Equal(got, slices.Insert(slices.Clone(want), 1, "another's")) || open >= 0 {
+		b.t.Errorf("after the other's commit: %q, open at %d, %v", got, open, err)
 	}
-	b.ok(<-done)
 }
 
 func manyRecords(b *txnBench) {

@@ -1,5 +1,3 @@
-//go:build grid
-
 package container
 
 import (
@@ -138,15 +136,7 @@ func (f *fleet) end(id, execution string) {
 // checkpoints are the ends of the partition with the checkpoints.
 func (f *fleet) checkpoints() system.Ends {
 	f.t.Helper()
-	admin, err := f.j.systems["kafka"].Admin()
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	ends, err := admin.Offsets(f.t.Context(), checkpoint.Topic(f.j.settings["job.name"], "1"))
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return ends[0]
+	return f.endsOf(checkpoint.Topic(f.j.settings["job.name"], "1"))[0]
 }
 
 // exact counts: each message once in the state, and once among the outputs.
