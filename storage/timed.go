@@ -44,34 +44,46 @@ func (t *clocked) since(began time.Time, of task.Timer) { of.Observe(t.now().Sub
 
 // Get is task.Store's.
 func (t *clocked) Get(key any) (any, error) {
-	if due(&t.gets) {
-		defer t.since(t.now(), t.timers.get)
+	if !due(&t.gets) {
+		return t.Store.Get(key)
 	}
-	return t.Store.Get(key)
+	began := t.now()
+	value, err := t.Store.Get(key)
+	t.since(began, t.timers.get)
+	return value, err
 }
 
 // GetInto is task.Store's.
 func (t *clocked) GetInto(key, v any) (bool, error) {
-	if due(&t.gets) {
-		defer t.since(t.now(), t.timers.get)
+	if !due(&t.gets) {
+		return t.Store.GetInto(key, v)
 	}
-	return t.Store.GetInto(key, v)
+	began := t.now()
+	ok, err := t.Store.GetInto(key, v)
+	t.since(began, t.timers.get)
+	return ok, err
 }
 
 // Put is task.Store's.
 func (t *clocked) Put(key, value any) error {
-	if due(&t.puts) {
-		defer t.since(t.now(), t.timers.put)
+	if !due(&t.puts) {
+		return t.Store.Put(key, value)
 	}
-	return t.Store.Put(key, value)
+	began := t.now()
+	err := t.Store.Put(key, value)
+	t.since(began, t.timers.put)
+	return err
 }
 
 // Delete is task.Store's.
 func (t *clocked) Delete(key any) error {
-	if due(&t.puts) {
-		defer t.since(t.now(), t.timers.delete)
+	if !due(&t.puts) {
+		return t.Store.Delete(key)
 	}
-	return t.Store.Delete(key)
+	began := t.now()
+	err := t.Store.Delete(key)
+	t.since(began, t.timers.delete)
+	return err
 }
 
 // GetAll is task.Store's.
