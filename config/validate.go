@@ -306,6 +306,7 @@ func (v *validator) stores() {
 		v.properties(s)
 	}
 	v.unlogged(stores)
+	v.others(stores, inputs)
 	if dir := JobStoreBaseDir.Of(v.c); v.yarn && dir != "" && !strings.HasPrefix(dir, "/") {
 		v.fail(errorAt(v.c, JobStoreBaseDir.Name(), "set it to a folder that is there on every node",
 			"%s would lie in the container's work folder, which YARN removes with the container; expected a path from /", quote(dir)))
@@ -347,6 +348,43 @@ func (v *validator) properties(s StoreConfig) {
 	}
 	if len(lacking) > 0 {
 		v.warn(StoreMetricsList.Name(s.Name), "not published, since the engine %s does not have them: %s", s.Engine, strings.Join(lacking, ", "))
+	}
+}
+
+// AccessLogSuffix ends the name of the topic with a store's access log; before it
+// stands that of the changelog.
+const AccessLogSuffix = "-access-log"
+
+// others refuses what else is known to write to changelogs: the next restore would
+// take it for state. Tasks are watched while they run.
+func (v *validator) others(stores []StoreConfig, inputs []SystemStream) {
+	refuse := func(key string, to SystemStream, what string) {
+		for _, s := range stores {
+			if s.Logged() && s.Changelog == to {
+				v.fail(errorAt(v.c, key, "name a topic of its own", "%s is the changelog of the store %s, and %s would become its state", to, quote(s.Name), what))
+			}
+		}
+	}
+	for _, r := range MetricsReporters.Of(v.c) {
+		if s, err := ParseSystemStream(MetricsReporterStream.Of(v.c, r)); err == nil {
+			refuse(MetricsReporterStream.Name(r), Physical(v.c, s.System, s.Stream), "metrics")
+		}
+	}
+	for _, p := range Preloads(v.c) {
+		refuse(p.ConfigKey, p.Stream, "what is preloaded")
+	}
+	for _, s := range stores {
+		if s.AccessLogRatio == 0 || !s.Logged() {
+			continue
+		}
+		key, log := StoreAccessLog.Name(s.Name), SystemStream{s.Changelog.System, s.Changelog.Stream + AccessLogSuffix}
+		refuse(key, log, "the access log of the store "+quote(s.Name))
+		switch {
+		case slices.Contains(inputs, log):
+			v.fail(errorAt(v.c, key, "remove the key, or name another changelog", "the access log's topic, %s, is an input of the job, which would process its own calls", log))
+		case len(log.Stream) > maxTopicName:
+			v.fail(errorAt(v.c, key, "shorten the name in "+StoreChangelog.Name(s.Name), "the access log's topic, %s, would have a name of more than %d letters", quote(log.Stream), maxTopicName))
+		}
 	}
 }
 

@@ -108,6 +108,16 @@ func TestValidate(t *testing.T) {
 			"stores.s.rocksdb.metrics.list: not published, since the engine pebble does not have them: rocksdb.estimate-num-keys",
 			"stores.m.rocksdb.metrics.list: not published, since the engine memory does not have them: rocksdb.num-snapshots",
 		}},
+		{"others that write to changelogs", "stores.a.factory=memory\nstores.a.changelog=a\nstores.a.accesslog.enabled=true\nstores.b.factory=memory\nstores.b.changelog=a-access-log\n" +
+			"metrics.reporters=m\nmetrics.reporter.m.class=snapshot\nmetrics.reporter.m.stream=kafka.a\nheddle.preload.kafka.a=x.txt", []string{
+			`stores.a.accesslog.enabled: kafka.a-access-log is the changelog of the store "b", and the access log of the store "a" would become its state; name a topic of its own`,
+			`metrics.reporter.m.stream: kafka.a is the changelog of the store "a", and metrics would become its state`,
+			`heddle.preload.kafka.a: kafka.a is the changelog of the store "a", and what is preloaded would become its state`,
+		}, nil},
+		{"access logs", "task.inputs=kafka.in,kafka.a-access-log\nstores.a.factory=memory\nstores.a.changelog=a\nstores.a.accesslog.enabled=true\nstores.b.factory=memory\nstores.b.accesslog.enabled=true\nstores.b.changelog=" + strings.Repeat("b", 240), []string{
+			"stores.a.accesslog.enabled: the access log's topic, kafka.a-access-log, is an input of the job, which would process its own calls; remove the key",
+			"would have a name of more than 249 letters; shorten the name in stores.b.changelog",
+		}, nil},
 		{"settings of no changelog", "stores.s.factory=memory\nstores.s.changelog.replication.factor=3\nstores.s.changelog.kafka.segment.ms=1", nil, []string{
 			"stores.s.changelog.kafka.segment.ms: the store has no changelog, so what it holds ends with its container; set stores.s.changelog",
 		}},

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"heddle/config"
 	"heddle/system"
 	"heddle/task"
 )
@@ -38,7 +39,7 @@ type accessLog struct {
 
 // AccessLogStream is the stream of a changelog's access log.
 func AccessLogStream(changelog system.StreamID) system.StreamID {
-	return system.StreamID{System: changelog.System, Stream: changelog.Stream + "-access-log"}
+	return system.StreamID{System: changelog.System, Stream: changelog.Stream + config.AccessLogSuffix}
 }
 
 func newAccessLogged(st *opened, o Options) *accessLogged {
