@@ -25,7 +25,8 @@
 //	instance.go     a task and what belongs to it (Samza: TaskInstance);
 //	                context.go is what the task sees of it
 //	inputs.go       the input partitions and who reads them; resolve.go what the
-//	                configuration says of a stream
+//	                configuration says of a stream; connect.go the consumers and
+//	                producers
 //	output.go       what a task sends; arena.go where it is encoded
 //	commit.go       a commit; transaction.go a commit that is exactly once
 //	stores.go       the task's stores and their restore (restores.go: how far);
@@ -36,7 +37,11 @@
 //	                asked, scan.go ranges read page by page
 //	link.go         the tie to the application master; report.go what it is told
 //	main.go         a user's program: process.go runs one container, local.go a
-//	                whole job (prepare.go, localpages.go)
+//	                whole job (prepare.go, localpages.go); stopper.go and watch.go
+//	                how either is told to end, exit.go with which code
+//	settings.go     what the configuration says of the run loop
+//	measures.go     the registries of metrics; counts.go which there are,
+//	                reporters.go who gets them, progress.go what a terminal shows
 //
 // # Words
 //

@@ -104,6 +104,34 @@ func TestCode(t *testing.T) {
 	}
 }
 
+var bareFile = regexp.MustCompile(`(?:^|[\s(])([a-z0-9_]+\.go)\b`)
+
+// Every file that a package's doc.go names is in the package.
+func TestDocFiles(t *testing.T) {
+	seen := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && len(d.Name()) > 2 && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir
+		case d.Name() != "doc.go":
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range bareFile.FindAllStringSubmatch(string(text), -1) {
+			seen++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), m[1])); err != nil {
+				t.Errorf("%s names %s: %v", path, m[1], err)
+			}
+		}
+		return err
+	})
+	if err != nil || seen < 50 {
+		t.Errorf("%d files were found, %v", seen, err)
+	}
+}
+
 // Every command that a page shows calls a script that exists, with files that
 // exist and flags that its source names.
 func TestCommands(t *testing.T) {
