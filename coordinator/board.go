@@ -189,13 +189,22 @@ func (b *board) container(c Container) ContainerStatus {
 	if !current || s.State == ContainerStopped || s.State == ContainerFailed || s.State == ContainerWaiting {
 		return s
 	}
+	var restore RestoreReport
+	begun, waiting := 0, 0
 	for _, t := range w.report.Tasks {
-		if t.State == ContainerRunning || t.State == ContainerPaused {
+		switch {
+		case t.State == ContainerRunning || t.State == ContainerPaused:
 			s.Tasks.Running++
+		case t.State == ContainerRestoring && len(t.Restores) > 0:
+			begun++
+		case t.State == ContainerRestoring:
+			waiting++
 		}
-		s.restore(t.State, t.Restores)
+		restore.add(t.State, t.Restores)
 	}
-	s.restore(w.report.State, w.report.Restores)
+	restore = restore.expecting(begun, waiting)
+	restore.add(w.report.State, w.report.Restores)
+	s.RestoreDone, s.RestoreTotal, s.RestoreLeftMs = restore.Done, restore.Total, restore.LeftMs
 	s.ProcessedPerSecond, s.SentPerSecond, s.CPU = w.rates()
 	s.MemoryBytes, s.HeapBytes = w.report.MemoryBytes, w.report.HeapBytes
 	if w.report.Host != "" && s.Host == "" {
@@ -204,15 +213,16 @@ func (b *board) container(c Container) ContainerStatus {
 	return s
 }
 
-// restore adds what a task, or the container, says of its restores while it is
-// about them.
-func (s *ContainerStatus) restore(state string, reports []RestoreReport) {
+// add adds what a task, or the container, says of its restores while it is about
+// them; what is left is what the slowest has left.
+func (r *RestoreReport) add(state string, reports []RestoreReport) {
 	if state != ContainerRestoring {
 		return
 	}
-	for _, r := range reports {
-		s.RestoreDone += r.Done
-		s.RestoreTotal += r.Total
+	for _, one := range reports {
+		r.Done += one.Done
+		r.Total += one.Total
+		r.LeftMs = max(r.LeftMs, one.LeftMs)
 	}
 }
 

@@ -131,6 +131,25 @@ func TestBoardRestore(t *testing.T) {
 	equal(t, "restored", []int64{s.ContainerList[0].RestoreDone, s.ContainerList[0].RestoreTotal}, []int64{40, 200})
 }
 
+// Few tasks are restored at a time: those that wait are expected to be as the
+// others, so that what is shown does not fall back when their turn comes.
+func TestRestoreOfTasksThatWait(t *testing.T) {
+	b := testBoard(t)
+	b.apply("0", Report{ExecutionID: "e", State: ContainerRestoring, Tasks: []TaskReport{
+		{Name: "Partition 0", State: ContainerRestoring, Restores: []RestoreReport{{Store: "s", Done: 40, Total: 100, LeftMs: 600, Source: "changelog"}}},
+		{Name: "Partition 2", State: ContainerRestoring},
+	}}, time.UnixMilli(1))
+	s := b.status(Job{}, []Container{{ID: "0", ExecutionID: "e", State: ContainerRunning}}, time.UnixMilli(1))
+	equal(t, "restored", []int64{s.ContainerList[0].RestoreDone, s.ContainerList[0].RestoreTotal, s.ContainerList[0].RestoreLeftMs}, []int64{40, 200, 1600})
+	st := StoreStatus{Name: "s", Changelog: "kafka.s", Tasks: []StoreTask{
+		{State: ContainerRestoring, RestoreDone: 40, RestoreTotal: 100, RestoreLeftMs: 600, Source: "changelog"},
+		{State: ContainerRestoring, RestoreDone: 100, RestoreTotal: 100, Source: "changelog"},
+		{State: ContainerRestoring, Source: "local state"}, // nothing to read
+		{State: ContainerRestoring}, {State: ContainerStarting},
+	}}
+	equal(t, "a store", st.Restore(), RestoreReport{Store: "s", Done: 140, Total: 300, LeftMs: 1600, Waiting: 1})
+}
+
 // What fills stores is no input, and a store that a container's tasks share is
 // counted once.
 func TestBoardOfSideInputs(t *testing.T) {

@@ -96,7 +96,7 @@ func (o Operator) Stores(ctx context.Context) (stores []StoreStatus, queries boo
 // GET /ui/api/v1/state/STORE. An error may be a *Refusal.
 func (o Operator) State(ctx context.Context, store string, q url.Values) (StatePage, error) {
 	var out StatePage
-	if err := o.do(ctx, http.MethodGet, "api/v1/state/"+url.PathEscape(store)+"?"+q.Encode(), nil, &out); err != nil {
+	if err := o.do(ctx, http.MethodGet, "api/v1/state/"+url.PathEscape(store)+"?"+throughProxy(q).Encode(), nil, &out); err != nil {
 		var no *Refusal
 		if errors.As(err, &no) {
 			return StatePage{}, no

@@ -155,6 +155,21 @@ type RestoreReport struct {
 	Source     string `json:"source,omitzero"`
 	Downloaded int64  `json:"downloaded"`
 	Download   int64  `json:"download"`
+	// Waiting is for sums: so many more wait for their turn, whose totals nobody
+	// knows yet; Total and LeftMs take them for the mean of the others.
+	Waiting int `json:"waiting,omitzero"`
+}
+
+// expecting adds to the sum of what so many have begun those that wait.
+func (r RestoreReport) expecting(begun, waiting int) RestoreReport {
+	r.Waiting = waiting
+	left := r.Total - r.Done
+	if begun == 0 || waiting == 0 || left <= 0 {
+		return r
+	}
+	r.Total += r.Total * int64(waiting) / int64(begun)
+	r.LeftMs = int64(float64(r.LeftMs) * float64(r.Total-r.Done) / float64(left))
+	return r
 }
 
 // Reply answers a Report.

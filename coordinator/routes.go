@@ -37,7 +37,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.get(w, r, s.statePage)
 	case "/ui/live":
 		s.get(w, r, s.live)
-	case "/ui/style.css", "/ui/page.js":
+	case "/ui/style.css", "/ui/page.js", "/ui/state.js":
 		s.get(w, r, func(w http.ResponseWriter, r *http.Request) { s.asset(w, r, strings.TrimPrefix(path, "/ui/")) })
 	case "/ui/api/v1/status":
 		s.get(w, r, func(w http.ResponseWriter, r *http.Request) { s.json(w, r, http.StatusOK, s.Status()) })

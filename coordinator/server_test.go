@@ -115,7 +115,7 @@ func TestPathsAndMethods(t *testing.T) {
 	}{
 		{"GET", "/healthz", 200}, {"GET", "/ui/healthz", 200}, {"HEAD", "/healthz", 200},
 		{"GET", "/metrics", 200}, {"GET", "/ui/metrics", 200},
-		{"GET", "/ui/", 200}, {"HEAD", "/ui/", 200}, {"GET", "/ui/live", 200}, {"GET", "/ui/style.css", 200}, {"GET", "/ui/page.js", 200},
+		{"GET", "/ui/", 200}, {"HEAD", "/ui/", 200}, {"GET", "/ui/live", 200}, {"GET", "/ui/style.css", 200}, {"GET", "/ui/page.js", 200}, {"GET", "/ui/state.js", 200},
 		{"GET", "/ui/ui/", 200}, {"GET", "/ui/ui/api/v1/status", 200},
 		{"GET", "/ui", 302},
 		{"GET", "/nothing", 404}, {"GET", "//", 404}, {"GET", "/../", 404}, {"GET", "/ui/../", 404}, {"GET", "/ui/../../etc/passwd", 404},

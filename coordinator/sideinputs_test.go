@@ -100,7 +100,7 @@ func TestSideInputsAreShown(t *testing.T) {
 		}
 	}
 	shows("/ui/", "<b>20</b>messages behind", "<b>2,016</b>behind in side inputs", `kafka.users <span class="dim">→ u</span>`, "shared by all", `kafka.rates <span class="dim">→ r</span>`, `<td class="n">503</td>`)
-	shows("/ui/state", `<td class="n">2,006</td>`, `<td class="n">7</td>`, "90 %, 70 of 77 messages", "kafka.rates, shared")
+	shows("/ui/state", `<td class="n">2,006</td>`, `<td class="n">7</td>`, "90 %", "70 of 77 messages", "kafka.rates, shared")
 	shows("/ui/api/v1/status", `"sideInputs":{"partitions":6,"known":6,"lag":2016}`, `"inputs":{"partitions":4,"known":4,"lag":20}`,
 		`"shared":[{"store":"r","system":"kafka","stream":"rates","partition":0,"next":70,"highWatermark":77,"lag":7}]`)
 	shows("/ui/api/v1/stores", `"restoreDone":70,"restoreTotal":77`, `"restoreDone":0,"restoreTotal":0`, `"downloaded":0,"download":0`)

@@ -65,7 +65,11 @@ func refuse(code int, format string, args ...any) *stateError {
 
 // state answers GET /ui/api/v1/state/STORE.
 func (s *Server) state(w http.ResponseWriter, r *http.Request, store string) {
-	page, err := s.State(r.Context(), store, r.URL.Query())
+	q, err := query(r)
+	var page StatePage
+	if err == nil {
+		page, err = s.State(r.Context(), store, q)
+	}
 	var no *stateError
 	switch {
 	case r.Context().Err() != nil:

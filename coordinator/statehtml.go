@@ -46,7 +46,7 @@ const pageLimit = 50
 // restored, and a form to look entries up. It works without scripts.
 func (s *Server) statePage(w http.ResponseWriter, r *http.Request) {
 	j := s.opt.State.Job()
-	q := r.URL.Query()
+	q, wrong := query(r)
 	d := statePageData{
 		JobName: j.Name, JobID: j.ID, Now: s.now().UnixMilli(), Queries: s.states.on,
 		Ops:   []choice{{pageKey, "equal to"}, {pagePrefix, "beginning with"}, {pageFrom, "all, from"}},
@@ -54,7 +54,10 @@ func (s *Server) statePage(w http.ResponseWriter, r *http.Request) {
 		Store: q.Get("store"), Op: q.Get("op"), Q: q.Get("q"), Task: q.Get("task"), Mode: q.Get("mode"),
 	}
 	var err error
-	if d.Stores, err = s.Stores(); err != nil {
+	if d.Stores, err = s.Stores(); err == nil {
+		err = wrong
+	}
+	if err != nil {
 		d.Problem = s.clean(err.Error())
 	}
 	for _, t := range s.states.tasks {
@@ -98,7 +101,7 @@ func (s *Server) lookUp(r *http.Request, q url.Values, d *statePageData) {
 	d.Page = &page
 	if page.Cursor != "" {
 		next := url.Values{"store": {d.Store}, "op": {d.Op}, "q": {d.Q}, "task": {d.Task}, "mode": {d.Mode}, "cursor": {page.Cursor}}
-		d.Next = "state?" + next.Encode()
+		d.Next = "state?" + throughProxy(next).Encode()
 	}
 }
 

@@ -106,6 +106,8 @@ type ContainerStatus struct {
 	// inputs, while stores are restored; 0 of 0: none is.
 	RestoreDone  int64 `json:"restoreDone"`
 	RestoreTotal int64 `json:"restoreTotal"`
+	// RestoreLeftMs is about how long the rest takes; 0: not known yet, or none is.
+	RestoreLeftMs int64 `json:"restoreLeftMs,omitzero"`
 }
 
 // Execution is one process of a container, in a container of the cluster, in the

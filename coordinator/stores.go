@@ -162,11 +162,19 @@ func behind(store string, positions []SideInputStatus) int64 {
 }
 
 // Restore adds up how far the store's restore is in all tasks, a shared store's
-// in all containers; what is left is what the slowest has left.
+// in all containers; what is left is what the slowest has left. Few tasks of a
+// container are restored at a time: of those that wait the mean is expected.
 func (s StoreStatus) Restore() RestoreReport {
 	r := RestoreReport{Store: s.Name}
 	seen := map[string]bool{}
+	begun, waiting := 0, 0
 	for _, t := range s.Tasks {
+		switch {
+		case t.RestoreTotal > 0:
+			begun++
+		case s.Changelog != "" && t.State == ContainerRestoring && t.Source == "" && t.Download == 0:
+			waiting++
+		}
 		if s.Shared && seen[t.Container] {
 			continue
 		}
@@ -177,7 +185,7 @@ func (s StoreStatus) Restore() RestoreReport {
 		r.Downloaded += t.Downloaded
 		r.Download += t.Download
 	}
-	return r
+	return r.expecting(begun, waiting)
 }
 
 type storesJSON struct {

@@ -62,6 +62,9 @@ func PrintStores(w io.Writer, all []coordinator.StoreStatus) error {
 		restored := "-"
 		if r := s.Restore(); r.Total > 0 {
 			restored = fmt.Sprintf("%d of %d", r.Done, r.Total)
+			if r.Waiting > 0 {
+				restored = fmt.Sprintf("%d of about %d", r.Done, r.Total)
+			}
 		}
 		behind := "-"
 		if len(s.SideInputs) > 0 {
