@@ -58,6 +58,19 @@ func (g *Grid) Restart(t testing.TB, daemons ...string) {
 	g.script(t, append([]string{"restart"}, daemons...)...)
 }
 
+// Pause halts daemons, which then answer nothing, until Resume or the end of the test.
+func (g *Grid) Pause(t testing.TB, daemons ...string) {
+	t.Helper()
+	t.Cleanup(func() { g.Resume(t, daemons...) })
+	g.script(t, append([]string{"pause"}, daemons...)...)
+}
+
+// Resume lets paused daemons go on.
+func (g *Grid) Resume(t testing.TB, daemons ...string) {
+	t.Helper()
+	g.script(t, append([]string{"resume"}, daemons...)...)
+}
+
 // Process is a process of a YARN container.
 type Process struct {
 	PID         int
