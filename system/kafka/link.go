@@ -126,7 +126,14 @@ func (l *link) reach(ctx context.Context) error {
 	if l.reached {
 		return nil
 	}
-	limit := cmp.Or(l.s.o.ConnectTimeout, 10*time.Second)
+	limit := l.s.o.ConnectTimeout
+	switch {
+	case limit > 0:
+	case l.s.reachedBefore(l.side):
+		limit = outagePatience // another client was there, so the address is right
+	default:
+		limit = 10 * time.Second
+	}
 	start := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTookTooLong)
 	defer cancel()

@@ -12,8 +12,8 @@ const (
 	// passingPatience is for how long one of Kafka's passing errors is waited out.
 	passingPatience = 15 * time.Second
 	// outagePatience is for how long a question is repeated that no broker answers:
-	// a broker that is started anew takes some ten seconds.
-	outagePatience = 30 * time.Second
+	// a broker that is started anew takes ten seconds, and longer on a busy machine.
+	outagePatience = time.Minute
 )
 
 // patiently repeats a question that fails with one of Kafka's passing errors, or

@@ -28,8 +28,9 @@ type Options struct {
 	// Logger takes warnings and changes of state; slog.Default by default.
 	Logger *slog.Logger
 	// ConnectTimeout is how long the first use of a client tries to reach Kafka
-	// before it gives up; 10 s by default. What was reached once is tried for
-	// ever; a producer's first use, too, once another client has reached Kafka.
+	// before it gives up; by default 10 s, and a minute once another client of the
+	// system has reached Kafka. What was reached once is tried for ever; a
+	// producer's first use, too, once another client has reached Kafka.
 	ConnectTimeout time.Duration
 }
 
