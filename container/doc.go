@@ -28,7 +28,8 @@
 //	                configuration says of a stream; connect.go the consumers and
 //	                producers
 //	output.go       what a task sends; arena.go where it is encoded
-//	commit.go       a commit; transaction.go a commit that is exactly once
+//	commit.go       a commit; transaction.go a commit that is exactly once, seal.go
+//	                what makes a checkpoint safe, at a commit and at the start
 //	stores.go       the task's stores and their restore (restores.go: how far);
 //	                statefolders.go where they lie; snapshots.go copies of them
 //	side.go         stores filled from side inputs: sidefill.go at the start,
@@ -41,7 +42,8 @@
 //	                how either is told to end, exit.go with which code
 //	settings.go     what the configuration says of the run loop
 //	measures.go     the registries of metrics; counts.go which there are,
-//	                reporters.go who gets them, progress.go what a terminal shows
+//	                reporters.go who gets them, lag.go how far a container is
+//	                behind, progress.go what a terminal shows
 //
 // # Words
 //

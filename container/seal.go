@@ -51,3 +51,17 @@ func (t *instance) sealStart() error {
 func (t *instance) sealAtStart() bool {
 	return t.checkpoints != nil && t.settings.transactionalRestore && len(t.logged) > 0
 }
+
+// seal makes a checkpoint safe: at once, or with all that the task wrote since
+// its last commit.
+func (t *instance) seal(ctx context.Context, c checkpoint.Checkpoint) error {
+	switch {
+	case t.tx != nil:
+		return t.sealTransaction(ctx, c)
+	case t.checkpoints != nil:
+		if err := t.checkpoints.Write(ctx, t.name, c); err != nil {
+			return fmt.Errorf("write the checkpoint: %w", err)
+		}
+	}
+	return nil
+}

@@ -174,20 +174,6 @@ func (e *exactlyOnce) cluster(ctx context.Context, s system.Transactional) (stri
 	return id, err
 }
 
-// seal makes a checkpoint safe: at once, or with all that the task wrote since
-// its last commit.
-func (t *instance) seal(ctx context.Context, c checkpoint.Checkpoint) error {
-	switch {
-	case t.tx != nil:
-		return t.sealTransaction(ctx, c)
-	case t.checkpoints != nil:
-		if err := t.checkpoints.Write(ctx, t.name, c); err != nil {
-			return fmt.Errorf("write the checkpoint: %w", err)
-		}
-	}
-	return nil
-}
-
 func (t *instance) sealTransaction(ctx context.Context, c checkpoint.Checkpoint) error {
 	log := t.checkpoints.(checkpoint.Transactional) //nolint:forcetypeassert // newExactlyOnce saw to it
 	for _, r := range log.Records(t.name, c) {

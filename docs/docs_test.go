@@ -49,18 +49,74 @@ var (
 	name = regexp.MustCompile(`"(?:--)?([a-z][a-z-]*)[ ="]`)
 )
 
-// Every relative link leads to a file of the repository.
+// Every relative link leads to a file of the repository, and to a heading of it if it
+// names one.
 func TestLinks(t *testing.T) {
-	for page, text := range pages(t) {
+	all := pages(t)
+	for page, text := range all {
 		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(text, ""), -1) {
-			target, _, _ := strings.Cut(m[1], "#")
-			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+			target, heading, _ := strings.Cut(m[1], "#")
+			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), target)); err != nil {
+			file := page
+			if target != "" {
+				file = filepath.Join(filepath.Dir(page), target)
+			}
+			if _, err := os.Stat(file); err != nil {
 				t.Errorf("%s links to %s: %v", page, m[1], err)
 			}
+			if to, ok := all[file]; ok && heading != "" && !slices.Contains(headings(to), heading) {
+				t.Errorf("%s links to %s, which has no such heading", page, m[1])
+			}
 		}
+	}
+}
+
+var (
+	title   = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	unnamed = regexp.MustCompile(`[^\w\- ]`)
+)
+
+// headings are those of a page, as links name them.
+func headings(text string) (names []string) {
+	for _, m := range title.FindAllStringSubmatch(text, -1) {
+		names = append(names, strings.ReplaceAll(unnamed.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+	}
+	return names
+}
+
+var (
+	reference = regexp.MustCompile("`([a-z][a-z0-9-]*(?:\\.[<>a-zA-Z0-9.-]+)+)`")
+	ourKey    = regexp.MustCompile("`(heddle\\.[A-Za-z0-9.-]*[A-Za-z0-9])(?:=[^`]*)?`")
+	param     = regexp.MustCompile(`<[^>]*>`)
+)
+
+// Every key of ours that a page names is in the reference.
+func TestKeys(t *testing.T) {
+	all := pages(t)
+	var known []*regexp.Regexp
+	for _, m := range reference.FindAllStringSubmatch(all[filepath.Join(root, "docs", "configuration.md")], -1) {
+		parts := param.Split(m[1], -1)
+		for i := range parts {
+			parts[i] = regexp.QuoteMeta(parts[i])
+		}
+		known = append(known, regexp.MustCompile("^"+strings.Join(parts, ".+")+"$"))
+	}
+	seen := 0
+	for page, text := range all {
+		for _, m := range ourKey.FindAllStringSubmatch(text, -1) {
+			if slices.Contains([]string{"heddle.topic.ids", "heddle.guarantee"}, m[1]) {
+				continue // headers of records
+			}
+			seen++
+			if !slices.ContainsFunc(known, func(k *regexp.Regexp) bool { return k.MatchString(m[1]) }) {
+				t.Errorf("%s names the key %s, which there is not", page, m[1])
+			}
+		}
+	}
+	if seen < 40 {
+		t.Errorf("only %d keys were found", seen)
 	}
 }
 
