@@ -77,7 +77,7 @@ func init() { //nolint:gochecknoinits // an engine makes itself known, as a driv
 // package engine wherever one of them fits.
 func Open(o engine.Options) (*Engine, error) { return openIn(o, vfs.Default) }
 
-func openIn(o engine.Options, fsys vfs.FS) (e *Engine, err error) {
+func openIn(o engine.Options, fsys vfs.FS) (*Engine, error) {
 	if o.Dir == "" {
 		return nil, errors.New("a store on disk needs a folder")
 	}
@@ -92,7 +92,7 @@ func openIn(o engine.Options, fsys vfs.FS) (e *Engine, err error) {
 	if err := inspect(fsys, o.Dir); err != nil {
 		return nil, failed("opening", o.Dir, err)
 	}
-	e = &Engine{
+	e := &Engine{
 		dir:      o.Dir,
 		opts:     p,
 		fs:       &folder{FS: fsys, readOnly: o.ReadOnly, closing: make(chan struct{})},
@@ -102,7 +102,7 @@ func openIn(o engine.Options, fsys vfs.FS) (e *Engine, err error) {
 		key:      []byte{userByte},
 		rows:     newRows(o.RowBytes),
 	}
-	e.fault.fence = func() { e.fs.fenced.Store(true) }
+	e.fault.fence, e.fault.pause = func() { e.fs.fenced.Store(true) }, e.fs.pause
 	p.FS = e.fs
 	p.Logger = e.fault
 	p.EventListener = e.fault.listener(func() {
@@ -127,19 +127,16 @@ func openIn(o engine.Options, fsys vfs.FS) (e *Engine, err error) {
 	p.EnsureDefaults()
 	e.leave = leave
 
-	// Damage is found by checksums; what gets past them must not end the process.
-	closing := e.fs.closing // a return of an error has made e nil by then
-	defer func() {
-		if r := recover(); r != nil {
-			err = failed("opening", o.Dir, fmt.Errorf("%w: %v", engine.ErrCorrupt, r))
-		}
-		if err != nil {
-			close(closing)
-			leave()
-			e = nil
-		}
-	}()
-	e.db, err = pebble.Open(o.Dir, p)
+	release := func() {
+		close(e.fs.closing)
+		leave()
+	}
+	begun := open(o.Dir, p)
+	if !begun.wait(e.fault) {
+		begun.abandon(release)
+		return nil, failed("opening", o.Dir, e.fault.get())
+	}
+	e.db, err = begun.db, begun.err
 	if err == nil {
 		err = e.fault.get()
 	}
@@ -150,6 +147,7 @@ func openIn(o engine.Options, fsys vfs.FS) (e *Engine, err error) {
 		if e.db != nil {
 			_ = e.db.Close()
 		}
+		release()
 		if kind := kindOfOpen(err); kind != nil {
 			err = fmt.Errorf("%w: %w", kind, err)
 		}

@@ -21,6 +21,9 @@ type fault struct {
 	// fence is called before the error is known if it leaves open what is on
 	// disk.
 	fence func()
+	// pause is called after each error but the first: the database repeats at once,
+	// and some of what fails asks no file system.
+	pause func()
 
 	once sync.Once
 	hit  chan struct{} // closed once err is set
@@ -63,6 +66,9 @@ func (f *fault) get() error {
 func (f *fault) listener(wake func()) *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
+			if f.get() != nil {
+				f.pause()
+			}
 			f.fence()
 			f.set(err)
 		},

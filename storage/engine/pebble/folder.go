@@ -35,13 +35,18 @@ func (f *folder) allow() error {
 	if !f.fenced.Load() {
 		return nil
 	}
+	f.pause()
+	return errFenced
+}
+
+// pause takes its time, unless the engine is being closed.
+func (f *folder) pause() {
 	pause := time.NewTimer(pauseFenced)
 	defer pause.Stop()
 	select {
 	case <-f.closing:
 	case <-pause.C:
 	}
-	return errFenced
 }
 
 // Create is vfs.FS's.
