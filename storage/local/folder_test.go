@@ -94,7 +94,7 @@ func TestFolderInUse(t *testing.T) {
 	if !second.Fresh || !third.Fresh || second.State() == third.State() || second.State() == first.State() {
 		t.Errorf("%s, %s, %s", first.State(), second.State(), third.State())
 	}
-	if n := strings.Count(log.String(), "level=WARN"); n != 2 || !strings.Contains(log.String(), fmt.Sprint("process=", os.Getpid())) {
+	if n := strings.Count(log.String(), "level=WARN"); n != 2 || !strings.Contains(log.String(), fmt.Sprint("process=", os.Getpid())) || strings.Count(log.String(), fmt.Sprintf("store=%s task=%q", whose.Store, whose.Task)) != 2 {
 		t.Errorf("one warning for each:\n%s", log.String())
 	}
 	fill(t, second, "second")

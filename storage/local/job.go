@@ -41,7 +41,11 @@ func (j Job) log(id Identity) *slog.Logger {
 	if j.Logger == nil {
 		return slog.New(slog.DiscardHandler)
 	}
-	return j.Logger.With("store", id.Store)
+	log := j.Logger.With("store", id.Store)
+	if id.Task != "" {
+		log = log.With("task", id.Task)
+	}
+	return log
 }
 
 // Open takes the folder of a store and a task. If a living process has it,

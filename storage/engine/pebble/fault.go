@@ -94,7 +94,11 @@ func (f *fault) Errorf(format string, args ...any) {
 func (f *fault) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
 	for _, a := range args {
-		if cause, ok := a.(error); ok {
+		cause, ok := a.(error)
+		switch {
+		case ok && err.Error() == cause.Error():
+			err = cause // the format said nothing more
+		case ok:
 			err = fmt.Errorf("%s: %w", format, cause)
 		}
 	}
