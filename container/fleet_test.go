@@ -40,6 +40,13 @@ func newFleet(t *testing.T, j *embeddedJob) *fleet {
 // start starts a container and waits until it processes messages.
 func (f *fleet) start(id, execution string) {
 	f.t.Helper()
+	f.begin(id, execution)
+	f.runs(execution)
+}
+
+// begin starts a container and waits for nothing.
+func (f *fleet) begin(id, execution string) {
+	f.t.Helper()
 	cmd := f.c.processOf(id, execution, killOrder+"="+filepath.Join(f.folder, id))
 	dead := make(chan struct{})
 	go func() {
@@ -47,6 +54,11 @@ func (f *fleet) start(id, execution string) {
 		_ = cmd.Wait() // looked at in cmd.ProcessState
 	}()
 	f.live[id], f.dead[id] = cmd, dead
+}
+
+// runs waits until that execution processes messages.
+func (f *fleet) runs(execution string) {
+	f.t.Helper()
 	f.reported(execution, func(coordinator.Report) bool { return true })
 }
 

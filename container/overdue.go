@@ -9,8 +9,8 @@ import (
 
 // overdueAfter is how much longer than task.shutdown.ms the end of a process may
 // take: for what comes after its tasks, each part of which has its own bound. It is
-// less than the application master, or run-job kill, waits before it kills (10 s).
-const overdueAfter = 8 * time.Second
+// less than run-job kill and the application master wait before they kill, 5 s and 10 s.
+const overdueAfter = 4500 * time.Millisecond
 
 // overdue ends the process if its graceful end, which begins now, is not over in
 // time: whatever the end hangs in, who waits for the process is told, and a

@@ -17,6 +17,7 @@ import (
 	"heddle/internal/launch"
 	"heddle/jobmodel"
 	"heddle/storage"
+	"heddle/system/kafka"
 	"heddle/yarn/security"
 )
 
@@ -122,6 +123,11 @@ func (j *process) mayCommit(ctx context.Context) error {
 	return l.sure(ctx)
 }
 
+// firstContact is how long a container tries to reach Kafka at its start: who
+// submitted the job has reached it, so that it is being started anew, perhaps, and a
+// container that failed meanwhile would be a failure that counts.
+const firstContact = time.Minute
+
 // run makes the container of the model and runs it. starting is for what comes
 // before it.
 func (j *process) run(ctx, starting context.Context, model jobmodel.JobModel) (err error) {
@@ -144,7 +150,7 @@ func (j *process) run(ctx, starting context.Context, model jobmodel.JobModel) (e
 	if err != nil {
 		return err
 	}
-	systems, err := OpenSystems(c, j.log)
+	systems, err := openSystems(c, kafka.Options{Logger: j.log, ConnectTimeout: firstContact})
 	if err != nil {
 		return err
 	}

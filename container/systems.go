@@ -18,9 +18,13 @@ type Systems map[string]system.System
 // ("systems.NAME.*"). Nothing is connected yet. Errors are wrong
 // configuration.
 func OpenSystems(c config.Config, log *slog.Logger) (Systems, error) {
+	return openSystems(c, kafka.Options{Logger: log})
+}
+
+func openSystems(c config.Config, o kafka.Options) (Systems, error) {
 	all := Systems{}
 	for _, name := range config.Systems(c) {
-		s, err := openSystem(name, c, log)
+		s, err := openSystem(name, c, o)
 		if err != nil {
 			return nil, errors.Join(err, all.Close())
 		}
@@ -29,14 +33,15 @@ func OpenSystems(c config.Config, log *slog.Logger) (Systems, error) {
 	return all, nil
 }
 
-func openSystem(name string, c config.Config, log *slog.Logger) (system.System, error) {
+func openSystem(name string, c config.Config, o kafka.Options) (system.System, error) {
 	kind, err := config.SystemKind(c, name)
 	if err != nil {
 		return nil, err
 	}
 	switch kind.Name {
 	case "kafka":
-		return kafka.New(name, c, kafka.Options{JobName: config.JobName.Of(c), JobID: config.JobID.Of(c), Logger: log})
+		o.JobName, o.JobID = config.JobName.Of(c), config.JobID.Of(c)
+		return kafka.New(name, c, o)
 	case "memory":
 		return memory.New(name, memory.NewBroker()), nil
 	}
