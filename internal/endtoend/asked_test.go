@@ -9,11 +9,11 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -121,7 +121,7 @@ func TestQuestionsThroughTheProxy(t *testing.T) {
 		refused(t, try(t, append([]string{"state", w.args[0]}, append(w.args[1:], "--application="+id)...)...), 2, w.says)
 	}
 
-	// One container is frozen: who asks for what it has is told so, the other answers.
+	// One container is frozen: who asks for what it has is told so.
 	running := j.awaitRunning(id)
 	victim := running.ContainerList[0]
 	found := g.Processes(t, "run-container", id)
@@ -130,12 +130,13 @@ func TestQuestionsThroughTheProxy(t *testing.T) {
 		t.Fatalf("no process of %+v: %v", victim, found)
 	}
 	tasks := tasksOf(t, g, id, victim.ID)
-	halt(t, found[at], syscall.SIGSTOP)
-	began := time.Now()
-	r := try(t, "state", "count", "counts", "--application="+id, "--task="+tasks[0])
-	halt(t, found[at], syscall.SIGCONT)
-	refused(t, r, 3, tasks[0])
-	t.Logf("a frozen container: %s after %.1f s", strings.TrimSpace(r.stderr), time.Since(began).Seconds())
+	if os.Getenv("HEDDLE_SOAK") == "1" { // it takes the 15 s that a container may take to answer
+		halt(t, found[at], syscall.SIGSTOP)
+		r := try(t, "state", "count", "counts", "--application="+id, "--task="+tasks[0])
+		halt(t, found[at], syscall.SIGCONT)
+		refused(t, r, 3, tasks[0], "it may be frozen")
+		t.Logf("a frozen container: %s after %.1f s", strings.TrimSpace(r.stderr), r.took.Seconds())
+	}
 
 	// One container dies, without its state on disk: dumps are whole, or say why they are not.
 	views(20_000, func(i int) string { return fmt.Sprint("user-", i) })

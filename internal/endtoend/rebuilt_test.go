@@ -90,9 +90,7 @@ func TestStoreRebuiltBesideTransactions(t *testing.T) {
 				}
 				return out
 			}
-			rebuilt("--to=end")
 			inTransaction(t, g, false, tail("u")...)
-			rebuilt("--to=checkpoint")
 			rebuilt("--to=end")
 			inTransaction(t, g, true, tail("u")...)
 			rebuilt("--to=checkpoint")
