@@ -137,3 +137,29 @@ func TestPrintRebuilt(t *testing.T) {
 		}
 	}
 }
+
+func TestADamagedRestoredStoreIsToBeRestoredAgain(t *testing.T) {
+	dir := restoredFolder(t)
+	found, err := filepath.Glob(filepath.Join(dir, "task-1", "MANIFEST-*"))
+	if err != nil || len(found) == 0 {
+		t.Fatal(found, err)
+	}
+	for _, name := range found {
+		if err := os.Truncate(name, 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := OpenFolder(dir, "counts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Count(t.Context(), StateQuery{}, func(int64) {})
+	if err == nil || ExitCode(err) != ExitUsage {
+		t.Fatalf("%v; want exit code %d", err, ExitUsage)
+	}
+	for _, want := range []string{"--dir=" + dir, `store "counts" of task "Partition 1"`, "restore the store again"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+}

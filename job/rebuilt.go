@@ -11,6 +11,7 @@ import (
 
 	"heddle/coordinator"
 	"heddle/storage"
+	"heddle/storage/engine"
 )
 
 // Folder is a store that `run-job state restore` left, to be read without a job.
@@ -92,7 +93,7 @@ func (q StateQuery) bounds(v storage.View) (from, to string, err error) {
 func (f *Folder) walk(ctx context.Context, t RebuiltTask, q StateQuery, each func(v storage.View, key, value []byte) (bool, error)) (err error) {
 	v, done, err := storage.OpenRebuilt(filepath.Join(f.dir, t.Folder), f.file.KeySerde, f.file.MsgSerde)
 	if err != nil {
-		return fmt.Errorf("store %q of task %q: %w", f.file.Store, t.Task, err)
+		return f.fault(t, err)
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	from, to, err := q.bounds(v)
@@ -102,7 +103,7 @@ func (f *Folder) walk(ctx context.Context, t RebuiltTask, q StateQuery, each fun
 	if q.Key != nil {
 		value, ok, err := v.Get(from)
 		if err != nil || !ok {
-			return err
+			return f.fault(t, err)
 		}
 		_, err = each(v, []byte(from), value)
 		return err
@@ -117,7 +118,18 @@ func (f *Folder) walk(ctx context.Context, t RebuiltTask, q StateQuery, each fun
 			return err
 		}
 	}
-	return it.Err()
+	return f.fault(t, it.Err())
+}
+
+// fault says what to do about a copy that is damaged: it is of nothing else's worth.
+func (f *Folder) fault(t RebuiltTask, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, engine.ErrCorrupt), errors.Is(err, engine.ErrForeign):
+		return Usage("--dir=%s: store %q of task %q: %w; restore the store again, into another folder", f.dir, f.file.Store, t.Task, err)
+	}
+	return fmt.Errorf("store %q of task %q: %w", f.file.Store, t.Task, err)
 }
 
 // Entries is Running.Entries for the folder.
