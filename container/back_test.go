@@ -23,10 +23,12 @@ func TestBackToAtLeastOnce(t *testing.T) {
 	}
 	for _, step := range []Step{StepSent, StepCheckpointSent} {
 		t.Run(string(step), func(t *testing.T) {
+			t.Parallel()
 			backToAtLeastOnce(t, newEmbeddedJob(t, talliedJob("heddle.processing.guarantee", "exactly-once")), step)
 		})
 	}
 	t.Run("frozen", func(t *testing.T) {
+		t.Parallel()
 		backFromFrozen(t, newEmbeddedJob(t, talliedJob("heddle.processing.guarantee", "exactly-once")))
 	})
 }
@@ -119,6 +121,7 @@ func TestZombieAtLeastOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
+	t.Parallel()
 	zombieAtLeastOnce(t, newEmbeddedJob(t, talliedJob()))
 }
 
@@ -128,7 +131,7 @@ func zombieAtLeastOnce(t *testing.T, j *embeddedJob) {
 	f.feed(0, 100)
 	f.feed(1, 100)
 	f.caughtUp("exec_1")
-	rounds := 2
+	rounds := 1
 	if os.Getenv("HEDDLE_SOAK") == "1" {
 		rounds = 8
 	}

@@ -158,10 +158,12 @@ func TestGridBackToAtLeastOnce(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
 	for _, step := range []Step{StepSent, StepCheckpointSent} {
 		t.Run(string(step), func(t *testing.T) {
+			t.Parallel()
 			backToAtLeastOnce(t, newGridJob(t, g, "heddle.processing.guarantee", "exactly-once"), step)
 		})
 	}
 	t.Run("frozen", func(t *testing.T) {
+		t.Parallel()
 		backFromFrozen(t, newGridJob(t, g, "heddle.processing.guarantee", "exactly-once"))
 	})
 }
