@@ -64,7 +64,10 @@ func TestQuestionsThroughTheProxy(t *testing.T) {
 	asked := func(key string, flags ...string) result {
 		return try(t, append([]string{"state", "get", "counts", key, "--application=" + id, "--json"}, flags...)...)
 	}
-	for _, user := range oddUsers {
+	for i, user := range oddUsers {
+		if i%4 != 1 { // all of them are asked for below, in less time
+			continue
+		}
 		if got := totalsOf(t, asked(user, "--live").stdout); len(got) != 1 || got[user] != 3 {
 			t.Errorf("live, %q: %v, want 3", user, got)
 		}
