@@ -160,6 +160,9 @@ func (j *Job) checkModel(ctx context.Context, r *ready, f plan.Facts) error {
 			j.say.Warn("%s", warning)
 		}
 	}
+	if err := rehearse(ctx, r.systems, r.create, topics, f); err != nil {
+		return err
+	}
 	warnings, err := plan.SideTopics(j.Config, f)
 	for _, w := range warnings {
 		j.say.Warn("%s", w)

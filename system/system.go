@@ -197,6 +197,12 @@ type Admin interface {
 	Close() error
 }
 
+// Rehearser is an Admin that can tell beforehand what Create would say.
+type Rehearser interface {
+	// Rehearse gives the error of Create, and makes nothing.
+	Rehearse(ctx context.Context, s StreamSpec) error
+}
+
 // StreamInfo is what is known of an existing stream.
 type StreamInfo struct {
 	Name       string

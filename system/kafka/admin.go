@@ -153,6 +153,16 @@ func (a admin) Offsets(ctx context.Context, stream string) ([]system.Ends, error
 // Create makes a stream and returns once its partitions can be used. Partitions
 // or replicas of 0 leave the number to the broker.
 func (a admin) Create(ctx context.Context, spec system.StreamSpec) error {
+	return a.create(ctx, spec, false)
+}
+
+// Rehearse is system.Rehearser's; the broker looks at all but at what only the making
+// shows (such as a full disk).
+func (a admin) Rehearse(ctx context.Context, spec system.StreamSpec) error {
+	return a.create(ctx, spec, true)
+}
+
+func (a admin) create(ctx context.Context, spec system.StreamSpec, rehearse bool) error {
 	l, cl, err := a.s.admin(ctx)
 	if err != nil {
 		return err
@@ -168,12 +178,20 @@ func (a admin) Create(ctx context.Context, spec system.StreamSpec) error {
 	if spec.ReplicationFactor > 0 {
 		replicas = int16(min(spec.ReplicationFactor, 1<<14))
 	}
+	ask := cl.CreateTopics
+	if rehearse {
+		ask = cl.ValidateCreateTopics
+	}
 	err = l.patiently(ctx, func() error {
-		resp, err := cl.CreateTopic(ctx, partitions, replicas, settings, spec.Name)
-		if err != nil && resp.ErrMessage != "" {
-			return fmt.Errorf("%w (%s)", err, resp.ErrMessage)
+		responses, err := ask(ctx, partitions, replicas, settings, spec.Name)
+		if err != nil {
+			return err
 		}
-		return err
+		resp := responses[spec.Name]
+		if resp.Err != nil && resp.ErrMessage != "" {
+			return fmt.Errorf("%w (%s)", resp.Err, resp.ErrMessage)
+		}
+		return resp.Err
 	})
 	switch {
 	case errors.Is(err, kerr.InvalidReplicationFactor):
@@ -182,7 +200,7 @@ func (a admin) Create(ctx context.Context, spec system.StreamSpec) error {
 			break
 		}
 		err = fmt.Errorf("%d replicas are asked for and there are %d brokers; set the stream's replication.factor lower: %w", spec.ReplicationFactor, n, err)
-	case err == nil:
+	case err == nil && !rehearse:
 		err = a.settle(ctx, cl, spec.Name)
 	}
 	if err != nil {

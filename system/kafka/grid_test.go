@@ -95,11 +95,25 @@ func TestGridAdmin(t *testing.T) {
 	name := grid.Name("admin")
 	t.Cleanup(func() { g.DeleteTopics(t, name) })
 	spec := system.StreamSpec{Name: name, Partitions: 3, ReplicationFactor: 1, Settings: map[string]string{"cleanup.policy": "compact", "segment.bytes": "26214400"}}
+	rehearsed := a.(system.Rehearser)
+	wrong := spec
+	wrong.Settings = map[string]string{"cleanup.polizy": "compact"}
+	if err := rehearsed.Rehearse(ctx, wrong); err == nil || !strings.Contains(err.Error(), "cleanup.polizy") {
+		t.Errorf("Rehearse with a setting that Kafka does not know: %v", err)
+	}
+	if err := rehearsed.Rehearse(ctx, spec); err != nil {
+		t.Errorf("Rehearse: %v", err)
+	}
+	if infos, err := a.Describe(ctx, name); err != nil || len(infos) != 0 {
+		t.Errorf("after the rehearsals: %v, %v", infos, err)
+	}
 	if err := a.Create(ctx, spec); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Create(ctx, spec); !errors.Is(err, system.ErrExists) {
-		t.Errorf("Create again: %v", err)
+	for _, do := range []func(context.Context, system.StreamSpec) error{a.Create, rehearsed.Rehearse} {
+		if err := do(ctx, spec); !errors.Is(err, system.ErrExists) {
+			t.Errorf("Create again: %v", err)
+		}
 	}
 	infos, err := a.Describe(ctx, name, name+"-missing")
 	if err != nil || len(infos) != 1 || infos[name].Partitions != 3 || infos[name].Settings["cleanup.policy"] != "compact" || infos[name].Settings["segment.bytes"] != "26214400" {
