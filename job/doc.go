@@ -6,8 +6,9 @@
 // # Files
 //
 //	source.go       where a configuration comes from
-//	check.go        what is checked before anything is changed; change.go what is
-//	                changed then: topics, preloaded inputs
+//	check.go        what is checked before anything is changed; rehearse.go whether
+//	                topics would be made; change.go what is changed then: topics,
+//	                preloaded inputs
 //	local.go        a job in one process; processes.go as processes; background.go
 //	                either without a terminal; claim.go that it runs once, localrun.go
 //	                how it is replaced; here.go finds it again
