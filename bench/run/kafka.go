@@ -35,9 +35,22 @@ func connect(ctx context.Context, addresses []string) (*broker, error) {
 
 func (k *broker) close() { k.client.Close() }
 
-func (k *broker) create(ctx context.Context, topic string, partitions int) error {
-	unlimited := "-1"
-	_, err := k.admin.CreateTopic(ctx, int32(partitions), 1, map[string]*string{"retention.ms": &unlimited, "retention.bytes": &unlimited}, topic)
+// topicSettings are those of Kafka for one topic.
+type topicSettings map[string]string
+
+// All records are kept: of a changelog, too, those with the same key, for the time
+// that a run takes. Heddle takes no changelog that drops records by age.
+var (
+	asStream    = topicSettings{"retention.ms": "-1", "retention.bytes": "-1"}
+	asChangelog = topicSettings{"cleanup.policy": "compact", "min.compaction.lag.ms": "14400000"}
+)
+
+func (k *broker) create(ctx context.Context, topic string, partitions int, as topicSettings) error {
+	configs := map[string]*string{}
+	for name, value := range as {
+		configs[name] = &value
+	}
+	_, err := k.admin.CreateTopic(ctx, int32(partitions), 1, configs, topic)
 	if err != nil {
 		return fmt.Errorf("make topic %s: %w", topic, err)
 	}

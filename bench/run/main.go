@@ -102,9 +102,9 @@ type bench struct {
 	n     int
 }
 
-func (b *bench) topic(ctx context.Context, name string, partitions int) error {
+func (b *bench) topic(ctx context.Context, name string, partitions int, as topicSettings) error {
 	b.made = append(b.made, name)
-	return b.kafka.create(ctx, name, partitions)
+	return b.kafka.create(ctx, name, partitions, as)
 }
 
 // forget deletes topics; what could not be deleted is left for cleanUp.

@@ -27,7 +27,7 @@ func stateMiB(w workload) float64 {
 func (b *bench) history(ctx context.Context, w workload, partitions int) (string, error) {
 	b.n++
 	name := fmt.Sprintf("bench-%s-%s-changelog-%d-%d", b.stamp, w.name, partitions, b.n)
-	if err := b.topic(ctx, name, partitions); err != nil {
+	if err := b.topic(ctx, name, partitions, asChangelog); err != nil {
 		return "", err
 	}
 	records := w.keys.Users * w.history

@@ -137,7 +137,7 @@ func (b *bench) tell(w workload, i int, p pair) {
 func (b *bench) input(ctx context.Context, w workload, partitions int) (string, error) {
 	b.n++
 	in := fmt.Sprintf("bench-%s-%s-%d-%d", b.stamp, w.name, partitions, b.n)
-	if err := b.topic(ctx, in, partitions); err != nil {
+	if err := b.topic(ctx, in, partitions, asStream); err != nil {
 		return "", err
 	}
 	fmt.Fprintf(b.say, "bench: %s: writing %d records to %d partitions\n", w.name, w.records, partitions)
@@ -180,11 +180,11 @@ func (b *bench) order(ctx context.Context, w workload, in string, partitions, i 
 	if b.s.profiles != "" {
 		o.profile = filepath.Join(b.s.profiles, fmt.Sprintf("%s-%d-run%d-%s.prof", w.name, partitions, i+1, who))
 	}
-	outPartitions := partitions // the changelog's
+	outPartitions, as := partitions, asChangelog
 	if w.name == passThrough {
-		outPartitions = b.s.outPartitions
+		outPartitions, as = b.s.outPartitions, asStream
 	}
-	return o, b.topic(ctx, o.createdOutput, outPartitions)
+	return o, b.topic(ctx, o.createdOutput, outPartitions, as)
 }
 
 // one runs a side once and checks what it did.
