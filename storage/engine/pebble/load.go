@@ -13,8 +13,8 @@ const (
 	// arenaBytes bounds what a load holds in memory of records that are not yet
 	// sorted; their index takes a third of that again at most.
 	arenaBytes = 16 << 20
-	// arenaRecords bounds their number.
-	arenaRecords = 512 << 10
+	// arenaRecords bounds their number: of small ones the index is what takes the memory.
+	arenaRecords = 256 << 10
 	// runsMerged is how many sorted runs are merged into a larger one at once. It
 	// bounds the memory of a merge and the number of open files.
 	runsMerged = 64
