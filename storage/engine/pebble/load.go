@@ -11,7 +11,7 @@ import (
 
 const (
 	// arenaBytes bounds what a load holds in memory of records that are not yet
-	// sorted; their index takes a third of that again at most.
+	// sorted; what sorts them takes 36 bytes for each again.
 	arenaBytes = 16 << 20
 	// arenaRecords bounds their number: of small ones the index is what takes the memory.
 	arenaRecords = 256 << 10
