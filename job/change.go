@@ -27,7 +27,7 @@ func (j *Job) change(ctx context.Context, r *ready) (map[string]string, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("make the %s topic %s.%s: %w", c.Why, c.System, c.Spec.Name, err)
+			return nil, c.Failed(err)
 		}
 		j.say.Step("made the topic %s.%s with %s (%s)", c.System, c.Spec.Name, Count(int64(c.Spec.Partitions), "partition"), c.Why)
 	}

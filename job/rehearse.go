@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"heddle/container"
 	"heddle/job/plan"
@@ -17,7 +16,7 @@ import (
 func rehearse(ctx context.Context, systems container.Systems, create []plan.Creation, changelogs []storage.Topic, existing plan.Facts) error {
 	for _, c := range create {
 		if err := rehearseOne(ctx, systems[c.System], c.Spec); err != nil {
-			return refusedTopic(fmt.Errorf("make the %s topic %s.%s: %w", c.Why, c.System, c.Spec.Name, err))
+			return refusedTopic(c.Failed(err))
 		}
 	}
 	for _, t := range changelogs {
@@ -25,7 +24,7 @@ func rehearse(ctx context.Context, systems container.Systems, create []plan.Crea
 			continue
 		}
 		if err := rehearseOne(ctx, systems[t.System], t.StreamSpec); err != nil {
-			return refusedTopic(fmt.Errorf("changelog of store %q (stores.%s.changelog, and below it): %w", t.Store, t.Store, err))
+			return refusedTopic(t.Failed(err))
 		}
 	}
 	return nil

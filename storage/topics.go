@@ -47,6 +47,11 @@ func ChangelogTopics(c config.Config, specs []Spec, partitions int32, brokers ma
 	return topics, nil
 }
 
+// Failed says whose topic could not be made or looked at, by which keys, and why.
+func (t Topic) Failed(err error) error {
+	return fmt.Errorf("changelog of store %q (stores.%s.changelog, and below it): %w", t.Store, t.Store, err)
+}
+
 // Check compares a topic that exists with what it has to be. The error says
 // what would go wrong and the way out; the warning is about what may be meant
 // so.
@@ -162,7 +167,7 @@ func Create(ctx context.Context, systems map[string]system.System, topics []Topi
 	for _, t := range topics {
 		w, err := create(ctx, systems[t.System], t)
 		if err != nil {
-			return warnings, fmt.Errorf("changelog of store %q (stores.%s.changelog, and below it): %w", t.Store, t.Store, err)
+			return warnings, t.Failed(err)
 		}
 		if w != "" {
 			warnings = append(warnings, w)

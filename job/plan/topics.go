@@ -44,6 +44,11 @@ type Creation struct {
 	Why string
 }
 
+// Failed says which topic could not be made, and why.
+func (c Creation) Failed(err error) error {
+	return fmt.Errorf("make the %s topic %s.%s: %w", c.Why, c.System, c.Spec.Name, err)
+}
+
 // Missing is a topic that is needed, not there, and not to be made.
 type Missing struct {
 	Stream config.SystemStream
