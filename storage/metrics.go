@@ -100,40 +100,34 @@ func newStoreMetrics(r task.Metrics, spec Spec, of engine.Engine) *storeMetrics 
 	add := func(group, n string, value func(*store) int64) {
 		m.counters = append(m.counters, published{counter: r.Counter(group, name(n)), value: value})
 	}
-	gets := func(s *store) int64 { return s.count.gets }
-	puts := func(s *store) int64 { return s.count.puts }
-	deletes := func(s *store) int64 { return s.count.deletes }
-	ranges := func(s *store) int64 { return s.count.ranges }
-	alls := func(s *store) int64 { return s.count.alls }
-	flushes := func(s *store) int64 { return s.count.flushes }
-	engineGets := func(s *store) int64 { return s.count.engineGets }
-	enginePuts := func(s *store) int64 { return s.count.enginePuts }
-	engineDeletes := func(s *store) int64 { return s.count.engineDeletes }
-
-	add(groupEngine, "gets", gets)
-	add(groupEngine, "get-alls", func(s *store) int64 { return s.count.getAlls })
-	add(groupEngine, "puts", puts)
-	add(groupEngine, "put-alls", func(s *store) int64 { return s.count.putAlls })
-	add(groupEngine, "deletes", deletes)
-	add(groupEngine, "ranges", ranges)
-	add(groupEngine, "alls", alls)
-	add(groupEngine, "snapshots", func(s *store) int64 { return s.count.snapshots })
-	add(groupEngine, "flushes", flushes)
-	add(groupEngine, "checkpoints", func(s *store) int64 { return s.count.commits })
-	// Iterations go through all layers; gets and writes only where the cache has no
-	// answer.
-	below := []string{groupBytes, groupSerial}
+	// Iterations and flushes go through all layers; gets and writes go below the cache
+	// only where that has no answer.
+	above, below := []string{groupEngine}, []string{groupBytes, groupSerial}
+	if spec.CacheEntries != 0 {
+		above = append(above, groupCached)
+	}
 	if spec.Logged() {
 		below = append(below, groupLogged)
 	}
-	for _, group := range below {
-		add(group, "gets", engineGets)
-		add(group, "puts", enginePuts)
-		add(group, "deletes", engineDeletes)
-		add(group, "ranges", ranges)
-		add(group, "alls", alls)
-		add(group, "flushes", flushes)
+	for _, group := range above {
+		add(group, "gets", func(s *store) int64 { return s.count.gets })
+		add(group, "puts", func(s *store) int64 { return s.count.puts })
+		add(group, "deletes", func(s *store) int64 { return s.count.deletes })
 	}
+	for _, group := range below {
+		add(group, "gets", func(s *store) int64 { return s.count.engineGets })
+		add(group, "puts", func(s *store) int64 { return s.count.enginePuts })
+		add(group, "deletes", func(s *store) int64 { return s.count.engineDeletes })
+	}
+	for _, group := range slices.Concat(above, below) {
+		add(group, "ranges", func(s *store) int64 { return s.count.ranges })
+		add(group, "alls", func(s *store) int64 { return s.count.alls })
+		add(group, "flushes", func(s *store) int64 { return s.count.flushes })
+	}
+	add(groupEngine, "get-alls", func(s *store) int64 { return s.count.getAlls })
+	add(groupEngine, "put-alls", func(s *store) int64 { return s.count.putAlls })
+	add(groupEngine, "snapshots", func(s *store) int64 { return s.count.snapshots })
+	add(groupEngine, "checkpoints", func(s *store) int64 { return s.count.commits })
 	add(groupBytes, "putalls", func(s *store) int64 { return s.count.batches })
 	add(groupBytes, "bytes-read", func(s *store) int64 { return s.count.bytesRead })
 	add(groupBytes, "bytes-written", func(s *store) int64 { return s.count.bytesWritten })
@@ -143,13 +137,7 @@ func newStoreMetrics(r task.Metrics, spec Spec, of engine.Engine) *storeMetrics 
 		add(groupLarge, "ignored-large-messages", func(s *store) int64 { return s.sizes.dropped })
 	}
 	if spec.CacheEntries != 0 {
-		add(groupCached, "gets", gets)
-		add(groupCached, "puts", puts)
-		add(groupCached, "deletes", deletes)
-		add(groupCached, "ranges", ranges)
-		add(groupCached, "alls", alls)
 		add(groupCached, "cache-hits", func(s *store) int64 { return s.count.hits })
-		add(groupCached, "flushes", flushes)
 		m.entries = r.Gauge(groupCached, name("cache-size"))
 		m.dirty = r.Gauge(groupCached, name("dirty-count"))
 		m.putAllDirtyEntriesPerBatch = r.Gauge(groupCached, name("put-all-dirty-entries-batch-size"))
