@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"heddle/coordinator"
 	"heddle/system"
 	"heddle/task"
 )
@@ -67,8 +68,8 @@ func (l *lags) of(p system.Partition) int64 {
 // behind is the lag of a reader that goes on at next in a partition that ended at
 // end; -1 if one of them is not known.
 func behind(next, end int64) int64 {
-	if next < 0 || end < 0 {
-		return -1
+	if n, ok := (coordinator.InputReport{Next: next, HighWatermark: end}).Lag(); ok {
+		return n
 	}
-	return max(0, end-next)
+	return -1
 }

@@ -113,7 +113,7 @@ func (l *link) reports(ctx context.Context) {
 				pause = min(time.Duration(reply.NextReport)*time.Millisecond, maxReportPause)
 			}
 			l.counted(pause)
-		case err == nil, errors.Is(err, coordinator.ErrNotAlive), errors.Is(err, coordinator.ErrRefused):
+		case err == nil, notCounted(err):
 			l.disowned()
 			return
 		default:
@@ -143,6 +143,11 @@ func (l *link) disowned() {
 		return
 	}
 	l.end(errDisowned)
+}
+
+// notCounted tells an application master's answer that this process does not count.
+func notCounted(err error) bool {
+	return errors.Is(err, coordinator.ErrNotAlive) || errors.Is(err, coordinator.ErrRefused)
 }
 
 var errDisowned = errors.New("the application master no longer counts this process; another may have its tasks")
@@ -197,7 +202,7 @@ func (l *link) sure(ctx context.Context) error {
 	switch {
 	case err == nil && reply.Alive:
 		l.heard = now
-	case err == nil, errors.Is(err, coordinator.ErrNotAlive), errors.Is(err, coordinator.ErrRefused):
+	case err == nil, notCounted(err):
 		return errDisowned
 	case late:
 		return fmt.Errorf("the application master has been silent for %v, and another process may have the tasks: %w", silent.Round(time.Second), err)
@@ -214,7 +219,7 @@ func (l *link) commands(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, coordinator.ErrNotAlive), errors.Is(err, coordinator.ErrRefused):
+		case notCounted(err):
 			l.disowned()
 			return
 		case err != nil:

@@ -29,8 +29,7 @@ func (c *Container) findState() error {
 		c.disk.logged = c.stateLeft()
 		return nil
 	}
-	home := filepath.Join(config.HeddleHome.Of(c.opts.Config), "state")
-	base, err := local.Base(c.opts.Getenv, config.JobStoreBaseDir.Of(c.opts.Config), home)
+	logged, err := c.loggedState()
 	if err != nil {
 		return err
 	}
@@ -40,14 +39,30 @@ func (c *Container) findState() error {
 	case c.opts.Getenv(local.EnvLocalDirs) != "":
 		scratch = "state" // the container's work folder, which YARN removes
 	default:
-		scratch = home
+		scratch = c.stateHome()
 	}
-	job := func(base string) *local.Job {
-		return &local.Job{Base: base, Name: c.settings.jobName, ID: c.settings.jobID, Logger: c.log}
-	}
-	c.disk.logged, c.disk.scratch = job(base), job(scratch)
+	c.disk.logged, c.disk.scratch = logged, c.stateBelow(scratch)
 	c.log.Info("state on disk", "folder", c.disk.logged.Dir())
 	return nil
+}
+
+// stateHome is where state lies if nobody names another folder.
+func (c *Container) stateHome() string {
+	return filepath.Join(config.HeddleHome.Of(c.opts.Config), "state")
+}
+
+// stateBelow is the job's state below a base folder.
+func (c *Container) stateBelow(base string) *local.Job {
+	return &local.Job{Base: base, Name: c.settings.jobName, ID: c.settings.jobID, Logger: c.log}
+}
+
+// loggedState is where state with a changelog lies.
+func (c *Container) loggedState() (*local.Job, error) {
+	base, err := local.Base(c.opts.Getenv, config.JobStoreBaseDir.Of(c.opts.Config), c.stateHome())
+	if err != nil {
+		return nil, err
+	}
+	return c.stateBelow(base), nil
 }
 
 // stateLeft is where state of the job lies that has no store on disk any more;
@@ -58,11 +73,10 @@ func (c *Container) stateLeft() *local.Job {
 	if !named && c.opts.Getenv(local.EnvLocalDirs) != "" {
 		return nil
 	}
-	base, err := local.Base(c.opts.Getenv, config.JobStoreBaseDir.Of(c.opts.Config), filepath.Join(config.HeddleHome.Of(c.opts.Config), "state"))
+	j, err := c.loggedState()
 	if err != nil {
 		return nil
 	}
-	j := &local.Job{Base: base, Name: c.settings.jobName, ID: c.settings.jobID, Logger: c.log}
 	if _, err := os.Stat(j.Dir()); err != nil {
 		return nil
 	}
