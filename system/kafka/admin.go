@@ -239,15 +239,20 @@ func ready(t kadm.TopicDetail) bool {
 
 // Brokers counts the brokers that are up.
 func (a admin) Brokers(ctx context.Context) (int, error) {
-	l, cl, err := a.s.admin(ctx)
+	brokers, err := a.s.brokers(ctx)
+	return len(brokers), err
+}
+
+func (s *System) brokers(ctx context.Context) (kadm.BrokerDetails, error) {
+	l, cl, err := s.admin(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	brokers, err := patient(ctx, l, func() (kadm.BrokerDetails, error) { return cl.ListBrokers(ctx) })
 	if err != nil {
-		return 0, fmt.Errorf("system %s: list brokers: %w", a.s.name, err)
+		return nil, fmt.Errorf("system %s: list brokers: %w", s.name, err)
 	}
-	return len(brokers), nil
+	return brokers, nil
 }
 
 // AutoCreates reads auto.create.topics.enable of one broker; without the right
@@ -256,34 +261,35 @@ func (a admin) AutoCreates(ctx context.Context) (bool, error) {
 	if a.s.embedded {
 		return true, nil
 	}
-	l, cl, err := a.s.admin(ctx)
-	if err != nil {
-		return false, err
+	value, _, err := a.s.brokerSetting(ctx, "auto.create.topics.enable")
+	return value == "true", err
+}
+
+// brokerSetting reads one setting of one broker; ok is false if the user may
+// not see it, or the broker does not have it.
+func (s *System) brokerSetting(ctx context.Context, name string) (value string, ok bool, err error) {
+	brokers, err := s.brokers(ctx)
+	if err != nil || len(brokers) == 0 {
+		return "", false, err
 	}
-	brokers, err := patient(ctx, l, func() (kadm.BrokerDetails, error) { return cl.ListBrokers(ctx) })
+	l, cl, err := s.admin(ctx)
 	if err != nil {
-		return false, fmt.Errorf("system %s: list brokers: %w", a.s.name, err)
-	}
-	if len(brokers) == 0 {
-		return false, nil
+		return "", false, err
 	}
 	configs, err := patient(ctx, l, func() (kadm.ResourceConfigs, error) { return cl.DescribeBrokerConfigs(ctx, brokers[0].NodeID) })
 	var auth *kadm.AuthError
 	if errors.As(err, &auth) {
-		return false, nil
+		return "", false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("system %s: read the broker's settings: %w", a.s.name, err)
+		return "", false, fmt.Errorf("system %s: read the broker's settings: %w", s.name, err)
 	}
 	for _, rc := range configs {
-		if errors.Is(rc.Err, kerr.ClusterAuthorizationFailed) {
-			return false, nil
-		}
 		for _, c := range rc.Configs {
-			if c.Key == "auto.create.topics.enable" && c.Value != nil {
-				return *c.Value == "true", nil
+			if c.Key == name && c.Value != nil {
+				return *c.Value, true, nil
 			}
 		}
 	}
-	return false, nil
+	return "", false, nil
 }

@@ -133,7 +133,7 @@ func (s *System) TakeOver(ctx context.Context, o system.TransactionOptions) (sys
 	case err == nil:
 		return b, nil
 	case errors.Is(err, kerr.InvalidTransactionTimeout):
-		allowed, _ := s.brokerSetting(ctx, maxTimeoutSetting)
+		allowed, _, _ := s.brokerSetting(ctx, maxTimeoutSetting)
 		return nil, s.timeoutError(o, allowed)
 	case errors.Is(err, kerr.CoordinatorNotAvailable):
 		err = noCoordinator(err)
@@ -165,7 +165,7 @@ func (s *System) CheckTransactions(ctx context.Context, o system.TransactionOpti
 	if err := t.supported(ctx, l); err != nil {
 		return failed(err)
 	}
-	if allowed, ok := s.brokerSetting(ctx, maxTimeoutSetting); ok {
+	if allowed, ok, _ := s.brokerSetting(ctx, maxTimeoutSetting); ok {
 		if most, err := strconv.ParseInt(allowed, 10, 64); err == nil && o.Timeout.Milliseconds() > most {
 			return s.timeoutError(o, allowed)
 		}
@@ -275,31 +275,6 @@ func (s *System) timeoutError(o system.TransactionOptions, allowed string) error
 	return &config.Error{Key: key, Origin: s.conf.Origin(key),
 		Problem: fmt.Sprintf("the time-out of %s's transactions would be %d ms, more than the brokers' %s allows", o.Name, o.Timeout.Milliseconds(), setting),
 		Hint:    "it is three times task.commit.ms and task.commit.max.delay.ms: lower them, or raise the brokers' setting"}
-}
-
-// brokerSetting reads one setting of one broker; ok is false if the user may
-// not see it.
-func (s *System) brokerSetting(ctx context.Context, name string) (string, bool) {
-	l, cl, err := s.admin(ctx)
-	if err != nil {
-		return "", false
-	}
-	brokers, err := patient(ctx, l, func() (kadm.BrokerDetails, error) { return cl.ListBrokers(ctx) })
-	if err != nil || len(brokers) == 0 {
-		return "", false
-	}
-	configs, err := patient(ctx, l, func() (kadm.ResourceConfigs, error) { return cl.DescribeBrokerConfigs(ctx, brokers[0].NodeID) })
-	if err != nil {
-		return "", false
-	}
-	for _, rc := range configs {
-		for _, c := range rc.Configs {
-			if c.Key == name && c.Value != nil {
-				return *c.Value, true
-			}
-		}
-	}
-	return "", false
 }
 
 // Cluster is the id that the brokers gave themselves.
