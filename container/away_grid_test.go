@@ -13,9 +13,7 @@ import (
 // and goes on.
 func TestGridContainerStartsWhileTheBrokerRestarts(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
-	if g.Home == "" {
-		t.Skip("GRID_HOME is not set: the broker cannot be killed")
-	}
+	g.NeedHome(t, "the broker cannot be killed")
 	f := newTalliedFleet(t, newGridJob(t, g))
 	f.feed(0, 50)
 	f.feed(1, 50)

@@ -32,9 +32,7 @@ func (n noted) Process(ctx task.Context, m *task.Message) error {
 // ends all the same, after task.shutdown.ms, and says why. Nothing is lost.
 func TestGridStopWithoutABroker(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
-	if g.Home == "" {
-		t.Skip("GRID_HOME is not set: the broker cannot be halted")
-	}
+	g.NeedHome(t, "the broker cannot be halted")
 	for _, guarantee := range []string{"at-least-once", "exactly-once"} {
 		t.Run(guarantee, func(t *testing.T) {
 			j := newGridJob(t, g, "heddle.processing.guarantee", guarantee, "task.shutdown.ms", "3000", "task.commit.ms", "20000")

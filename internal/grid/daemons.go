@@ -142,6 +142,15 @@ func ofApplication(container, application string) bool {
 	return strings.Contains(container, "_"+numbers+"_")
 }
 
+// NeedHome skips a test that starts and ends the grid's processes where it is not known
+// whose they are; without says what cannot be done then.
+func (g *Grid) NeedHome(t testing.TB, without string) {
+	t.Helper()
+	if g.Home == "" {
+		t.Skip("GRID_HOME is not set: " + without)
+	}
+}
+
 // script runs bin/grid.sh for this grid and returns its stdout.
 func (g *Grid) script(t testing.TB, args ...string) []byte {
 	t.Helper()

@@ -323,9 +323,7 @@ func TestGridCompaction(t *testing.T) {
 // acknowledged comes, once and in order.
 func TestGridBrokerRestart(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
-	if g.Home == "" {
-		t.Skip("GRID_HOME is not set: the broker cannot be killed")
-	}
+	g.NeedHome(t, "the broker cannot be killed")
 	s := gridSystem(t, g, nil)
 	topic := g.Topic(t, "restart", 2)
 	const n = 30000

@@ -16,9 +16,7 @@ import (
 // broker is back. It was reached before.
 func TestGridQuestionsWhileTheBrokerRestarts(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
-	if g.Home == "" {
-		t.Skip("GRID_HOME is not set: the broker cannot be killed")
-	}
+	g.NeedHome(t, "the broker cannot be killed")
 	s := gridSystem(t, g, nil)
 	topic, made := g.Topic(t, "questions", 2), grid.Name("made")
 	t.Cleanup(func() { g.DeleteTopics(t, made) })
