@@ -198,5 +198,5 @@ func failed(op, uri string, err error) error {
 	if errors.As(err, &p) {
 		err = p.Err
 	}
-	return fmt.Errorf("%s %s: %w", op, uri, err)
+	return fmt.Errorf("%s %s: %w", op, uri, inSafeMode(err))
 }

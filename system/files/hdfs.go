@@ -16,9 +16,9 @@ import (
 
 // HDFS is a Hadoop file system.
 type HDFS struct {
-	client *hdfs.Client
-	base   string // "hdfs://nn:9000", before every path
-	user   string
+	sessions
+	base string // "hdfs://nn:9000", before every path
+	user string
 }
 
 func openHDFS(ctx context.Context, u *url.URL, o Options) (*HDFS, error) {
@@ -38,20 +38,23 @@ func openHDFS(ctx context.Context, u *url.URL, o Options) (*HDFS, error) {
 	// bounded, and so is the time until it is known to answer.
 	dial := dialer(o.timeout(), o.idle())
 	byName, _ := o.Conf.Bool("dfs.client.use.datanode.hostname", false)
+	again := func() (*session, error) {
+		return connect(hdfs.ClientOptions{Addresses: addresses, User: o.User, UseDatanodeHostname: byName}, dial)
+	}
 	type opened struct {
-		client *hdfs.Client
-		err    error
+		session *session
+		err     error
 	}
 	done := make(chan opened, 1)
 	go func() {
-		c, err := hdfs.NewClient(hdfs.ClientOptions{Addresses: addresses, User: o.User, UseDatanodeHostname: byName, NamenodeDialFunc: dial, DatanodeDialFunc: dial})
+		s, err := again()
 		if err == nil {
-			_, err = c.Stat("/")
+			_, err = s.client.Stat("/")
 			if err != nil {
-				c.Close()
+				s.client.Close()
 			}
 		}
-		done <- opened{c, err}
+		done <- opened{s, err}
 	}()
 	began := time.Now()
 	timeout := time.NewTimer(o.timeout() * time.Duration(len(addresses)))
@@ -60,7 +63,7 @@ func openHDFS(ctx context.Context, u *url.URL, o Options) (*HDFS, error) {
 	select {
 	case r := <-done:
 		if r.err == nil {
-			return &HDFS{client: r.client, base: base, user: o.User}, nil
+			return &HDFS{sessions: sessions{connect: again, current: r.session}, base: base, user: o.User}, nil
 		}
 		err = r.err
 	case <-timeout.C:
@@ -72,20 +75,34 @@ func openHDFS(ctx context.Context, u *url.URL, o Options) (*HDFS, error) {
 		strings.Join(addresses, ", "), o.Conf.Origin("fs.defaultFS"), ErrUnreachable, time.Since(began).Round(100*time.Millisecond), err)
 }
 
+// inSafeMode says what to do about a NameNode that takes no changes.
+func inSafeMode(err error) error {
+	var remote hdfs.Error
+	if !errors.As(err, &remote) || !strings.HasSuffix(remote.Exception(), ".SafeModeException") {
+		return err
+	}
+	return fmt.Errorf("HDFS is in safe mode and takes no changes; after its start it leaves that by itself when the DataNodes have reported, "+
+		"otherwise by hdfs dfsadmin -safemode leave: %w", err)
+}
+
 // Put writes under a temporary name and renames, so that nobody sees half a
 // file.
 func (h *HDFS) Put(ctx context.Context, name string, content io.Reader, mode fs.FileMode) (Stat, error) {
-	if err := h.client.MkdirAll(path.Dir(name), 0o700); err != nil {
+	// What follows cannot be asked twice; this shows if the NameNode is there.
+	err := h.ask(func(c *hdfs.Client) error { return c.MkdirAll(path.Dir(name), 0o700) })
+	if err != nil {
 		return Stat{}, failed("make the folder", h.base+path.Dir(name), err)
 	}
-	tmp := Temporary(name)
-	if err := h.write(ctx, tmp, content, mode); err != nil {
-		_ = h.client.Remove(tmp)
+	s, err := h.get()
+	if err != nil {
 		return Stat{}, failed("write", h.base+name, err)
 	}
-	// Rename replaces a file that is there.
-	if err := h.client.Rename(tmp, name); err != nil {
-		_ = h.client.Remove(tmp)
+	tmp := Temporary(name)
+	if err = write(ctx, s.client, tmp, content, mode); err == nil {
+		err = s.client.Rename(tmp, name) // replaces a file that is there
+	}
+	if err != nil {
+		_ = h.RemoveAll(ctx, tmp) // the error is what counts
 		return Stat{}, failed("write", h.base+name, err)
 	}
 	return h.Stat(ctx, name)
@@ -111,19 +128,19 @@ func blockFor(content io.Reader, usual int64) int64 {
 	return max(usual, oneBlock)
 }
 
-func (h *HDFS) write(ctx context.Context, name string, content io.Reader, mode fs.FileMode) error {
-	defaults, err := h.client.ServerDefaults()
+func write(ctx context.Context, c *hdfs.Client, name string, content io.Reader, mode fs.FileMode) error {
+	defaults, err := c.ServerDefaults()
 	if err != nil {
 		return err
 	}
-	w, err := h.client.CreateFile(name, defaults.Replication, blockFor(content, defaults.BlockSize), mode)
+	w, err := c.CreateFile(name, defaults.Replication, blockFor(content, defaults.BlockSize), mode)
 	if err != nil {
 		return err
 	}
 	// The NameNode's umask may have taken some of the permissions; they are set
 	// before the first byte: a secret is never readable by others, not even for a
 	// moment.
-	if err := h.client.Chmod(name, mode); err != nil {
+	if err := c.Chmod(name, mode); err != nil {
 		w.Close()
 		return err
 	}
@@ -151,7 +168,11 @@ func (h *HDFS) write(ctx context.Context, name string, content io.Reader, mode f
 
 // Stat describes a file.
 func (h *HDFS) Stat(_ context.Context, name string) (Stat, error) {
-	info, err := h.client.Stat(name)
+	var info fs.FileInfo
+	err := h.ask(func(c *hdfs.Client) (err error) {
+		info, err = c.Stat(name)
+		return err
+	})
 	if err != nil {
 		return Stat{}, failed("stat", h.base+name, err)
 	}
@@ -160,7 +181,11 @@ func (h *HDFS) Stat(_ context.Context, name string) (Stat, error) {
 
 // Open reads a file.
 func (h *HDFS) Open(_ context.Context, name string) (io.ReadCloser, error) {
-	r, err := h.client.Open(name)
+	var r *hdfs.FileReader
+	err := h.ask(func(c *hdfs.Client) (err error) {
+		r, err = c.Open(name)
+		return err
+	})
 	if err != nil {
 		return nil, failed("open", h.base+name, err)
 	}
@@ -169,7 +194,11 @@ func (h *HDFS) Open(_ context.Context, name string) (io.ReadCloser, error) {
 
 // List gives what is in a folder.
 func (h *HDFS) List(_ context.Context, name string) ([]Entry, error) {
-	infos, err := h.client.ReadDir(name)
+	var infos []fs.FileInfo
+	err := h.ask(func(c *hdfs.Client) (err error) {
+		infos, err = c.ReadDir(name)
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -185,7 +214,18 @@ func (h *HDFS) List(_ context.Context, name string) ([]Entry, error) {
 
 // Rename gives a file another name.
 func (h *HDFS) Rename(_ context.Context, from, to string) error {
-	if err := h.client.Rename(from, to); err != nil {
+	// A rename cannot be asked twice; this shows if the NameNode is there.
+	err := h.ask(func(c *hdfs.Client) error {
+		_, err := c.Stat(from)
+		return err
+	})
+	if err == nil {
+		var s *session
+		if s, err = h.get(); err == nil {
+			err = s.client.Rename(from, to)
+		}
+	}
+	if err != nil {
 		return failed("rename", h.base+from, err)
 	}
 	return nil
@@ -193,7 +233,8 @@ func (h *HDFS) Rename(_ context.Context, from, to string) error {
 
 // RemoveAll removes a file or a folder with what is in it.
 func (h *HDFS) RemoveAll(_ context.Context, name string) error {
-	if err := h.client.RemoveAll(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := h.ask(func(c *hdfs.Client) error { return c.RemoveAll(name) })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return failed("remove", h.base+name, err)
 	}
 	return nil
@@ -203,4 +244,4 @@ func (h *HDFS) RemoveAll(_ context.Context, name string) error {
 func (h *HDFS) Home() string { return "/user/" + h.user }
 
 // Close ends the connections.
-func (h *HDFS) Close() error { return h.client.Close() }
+func (h *HDFS) Close() error { return h.close() }

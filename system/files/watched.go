@@ -3,12 +3,15 @@ package files
 import (
 	"context"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // dialer makes connections that do not wait for ever: neither for a server that
 // does not take them (connect) nor for one that took them and fell silent (idle).
-func dialer(connect, idle time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+func dialer(connect, idle time.Duration) dialFunc {
 	d := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := d.DialContext(ctx, network, address)
@@ -25,7 +28,8 @@ func dialer(connect, idle time.Duration) func(ctx context.Context, network, addr
 // that of its next question.
 type watched struct {
 	net.Conn
-	idle time.Duration
+	idle   time.Duration
+	closed atomic.Bool
 }
 
 // Read is net.Conn's.
@@ -35,7 +39,7 @@ func (w *watched) Read(b []byte) (int, error) {
 	}
 	n, err := w.Conn.Read(b)
 	if err != nil {
-		_ = w.Conn.Close() // the error is what counts
+		_ = w.Close() // the error is what counts
 	}
 	return n, err
 }
@@ -47,7 +51,13 @@ func (w *watched) Write(b []byte) (int, error) {
 	}
 	n, err := w.Conn.Write(b)
 	if err != nil {
-		_ = w.Conn.Close() // the error is what counts
+		_ = w.Close() // the error is what counts
 	}
 	return n, err
+}
+
+// Close is net.Conn's.
+func (w *watched) Close() error {
+	w.closed.Store(true)
+	return w.Conn.Close()
 }

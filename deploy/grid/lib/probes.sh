@@ -50,7 +50,10 @@ ready() {
       body=$(http_get "$host" "$NAMENODE_WEB_PORT" '/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState') || return 1
       [[ $body == *'"FSState"'* ]] || return 1
       WHY="in safe mode"
-      [[ $body =~ \"FSState\"\ *:\ *\"Operational\" ]]
+      [[ $body =~ \"FSState\"\ *:\ *\"Operational\" ]] || return 1
+      # It calls itself operational before it looks at its blocks at all, too.
+      body=$(http_get "$host" "$NAMENODE_WEB_PORT" /startupProgress) || return 1
+      [[ $body =~ \"name\":\"SafeMode\"[^{}]*\"status\":\"COMPLETE\" ]]
       ;;
     datanode)
       WHY="not registered with the NameNode"
