@@ -43,7 +43,7 @@ func (m *Machine) withdraw(p *Processor) []Action {
 }
 
 // waited makes a request that is due, and lets any host do once the preferred
-// one has not come in time.
+// one, or another than the avoided one, has not come in time.
 func (m *Machine) waited(now time.Time, p *Processor) []Action {
 	switch {
 	case !p.due.IsZero():
@@ -51,8 +51,10 @@ func (m *Machine) waited(now time.Time, p *Processor) []Action {
 			return nil
 		}
 		return []Action{m.request(now, p)}
-	case p.host == "" || now.Sub(p.asked) < m.plan.RequestTimeout:
+	case p.host == "" && p.avoid == "" || now.Sub(p.asked) < m.plan.RequestTimeout:
 		return nil
+	case p.avoid != "":
+		return m.readmitLate(p)
 	}
 	do := []Action{
 		Note{0, fmt.Sprintf("container %s: no room on %s within %s; any host will do", p.ID, p.host, m.plan.RequestTimeout)},

@@ -22,7 +22,7 @@ type Cluster interface {
 	// Start makes the application known and from then on sends what happens to
 	// events, until ctx ends. An error means that the application cannot run.
 	Start(ctx context.Context, self Self, events chan<- Event) error
-	// Do begins one of Request, Withdraw, Release, Launch, Kill and Confirm.
+	// Do begins one of Request, Withdraw, Exclude, Release, Launch, Kill and Confirm.
 	Do(a Action)
 	// Hurry says whether containers are being waited for, so that it should ask
 	// often.

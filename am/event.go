@@ -118,6 +118,11 @@ type Request struct{ Processor, Host string }
 // what was given.
 type Withdraw struct{ Processor, Host string }
 
+// Exclude sets the hosts on which no container shall be given; those of an earlier
+// Exclude that are not among them will do again (YARN: the application's
+// blacklist).
+type Exclude struct{ Hosts []string }
+
 // Launch starts the processor's process in the container.
 type Launch struct {
 	Processor string
@@ -163,6 +168,7 @@ type Note struct {
 
 func (Request) action()  {}
 func (Withdraw) action() {}
+func (Exclude) action()  {}
 func (Launch) action()   {}
 func (Release) action()  {}
 func (Kill) action()     {}

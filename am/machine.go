@@ -72,6 +72,7 @@ type Processor struct {
 	failed    failures
 	host      string // of the outstanding request; "" for any
 	lastHost  string
+	avoid     string    // the host that it asks to be kept away from
 	asked     time.Time // when the request was made
 	due       time.Time // when the request is to be made; zero if it was
 	heard     time.Time
@@ -95,6 +96,8 @@ type Machine struct {
 	// ended holds the containers that the machine gave up on before the cluster
 	// reported their end.
 	ended map[string]bool
+	// avoided counts, by host, the processors that avoid it.
+	avoided map[string]int
 
 	// live counts the processors that are waited for or run; waitFrom is an index
 	// in order before which none is Waiting. Both keep a Step short in a cluster
@@ -112,7 +115,7 @@ type Machine struct {
 
 // NewMachine gives a machine at rest; it acts from Started on.
 func NewMachine(p Plan) *Machine {
-	m := &Machine{plan: p, procs: map[string]*Processor{}, in: map[string]*Processor{}, ended: map[string]bool{}}
+	m := &Machine{plan: p, procs: map[string]*Processor{}, in: map[string]*Processor{}, ended: map[string]bool{}, avoided: map[string]int{}}
 	for _, id := range p.Processors {
 		m.procs[id] = &Processor{ID: id, Phase: Waiting, index: len(m.order)}
 		m.order = append(m.order, id)
@@ -257,6 +260,7 @@ func (m *Machine) allocated(now time.Time, e Allocated) []Action {
 			continue
 		}
 		do = append(do, m.withdraw(p)...)
+		do = append(do, m.readmit(p)...)
 		m.enter(p, Launching)
 		p.In, p.lastHost, p.heard = c, c.Host, now
 		p.Attempts++
@@ -378,11 +382,17 @@ func (m *Machine) over(now time.Time, p *Processor, x Exit) []Action {
 		return append([]Action{Note{8, fmt.Sprintf("container %s is configured wrongly: %s", p.ID, cause)}},
 			m.beginStop(now, StopRequested{Reason: cause}, fmt.Sprintf("container %s: %s", p.ID, cause))...)
 	}
+	var do []Action
 	if x.Status == ExitDisk {
 		// What lies there is of no use, and the next start might fail on it again.
 		p.lastHost = ""
+		do = m.avoid(p, host) // before the request, or that may be met there
 	}
-	return m.failed(now, p, fmt.Sprintf("%s on %s: %s", x.ContainerID, host, cause))
+	do = append(do, m.failed(now, p, fmt.Sprintf("%s on %s: %s", x.ContainerID, host, cause))...)
+	if p.Phase != Waiting {
+		do = append(do, m.readmit(p)...)
+	}
+	return do
 }
 
 // failed applies the retry rule to a failure of p, whose container is gone.
@@ -395,7 +405,10 @@ func (m *Machine) failed(now time.Time, p *Processor, cause string) []Action {
 		if m.plan.Retry.Count < 0 {
 			bound = "without bound"
 		}
-		if m.plan.HostAffinity && p.lastHost == "" {
+		switch {
+		case p.avoid != "":
+			bound += fmt.Sprintf(", not on %s if another host has room within %s", p.avoid, m.plan.RequestTimeout)
+		case m.plan.HostAffinity && p.lastHost == "":
 			bound += fmt.Sprintf(", on any host: what it has on %s is of no use to it", p.In.Host)
 		}
 		return []Action{

@@ -49,6 +49,8 @@ func (s *script) step(e Event) {
 			s.out = append(s.out, "kill "+a.ContainerID)
 		case AskStop:
 			s.out = append(s.out, "stop "+a.Processor)
+		case Exclude:
+			s.out = append(s.out, strings.TrimSpace("exclude "+strings.Join(a.Hosts, " ")))
 		case Confirm:
 			s.out = append(s.out, "confirm "+a.ContainerID)
 		case Settle:
@@ -331,7 +333,59 @@ request 0 h1`},
 			b := s.run("0", "h2") // where its state is from now on
 			s.now = s.now.Add(time.Hour)
 			s.exit(b, 137)
-		}, "request 0 h1\nwithdraw 0 h1\nlaunch 0 in c1 #1\nsettle 0 h1\nrequest 0\nwithdraw 0\nlaunch 0 in c2 #2\nsettle 0 h2"},
+		}, "request 0 h1\nwithdraw 0 h1\nlaunch 0 in c1 #1\nsettle 0 h1\nexclude h1\nrequest 0\nwithdraw 0\nexclude\nlaunch 0 in c2 #2\nsettle 0 h2"},
+		{"the host of a failed local disk will do again when no other has room", nil, 1, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.exit(a, ExitDisk)
+			s.now = s.now.Add(5*time.Second - 1)
+			s.step(Tick{})
+			s.now = s.now.Add(1)
+			s.step(Tick{})
+			s.now = s.now.Add(time.Hour)
+			s.step(Tick{}) // once
+			b := s.run("0", "h1")
+			s.exit(b, 137) // a failure of another kind
+		}, "request 0\nwithdraw 0\nlaunch 0 in c1 #1\nexclude h1\nrequest 0\nexclude\nwithdraw 0\nlaunch 0 in c2 #2\nrequest 0"},
+		{"a host is avoided until the last that avoids it has another", nil, 3, func(s *script) {
+			s.step(Started{})
+			a, b, c := s.run("0", "h1"), s.run("1", "h1"), s.run("2", "h2")
+			s.exit(a, ExitDisk)
+			s.exit(b, ExitDisk)
+			s.exit(c, ExitDisk)
+			s.step(Allocated{[]Allocation{{ID: "d1", Host: "h3", For: "1"}}})
+			s.step(Allocated{[]Allocation{{ID: "d2", Host: "h3", For: "0"}}})
+			s.step(Allocated{[]Allocation{{ID: "d3", Host: "h1", For: "2"}}})
+		}, `request 0
+request 1
+request 2
+withdraw 0
+launch 0 in c1 #1
+withdraw 1
+launch 1 in c2 #1
+withdraw 2
+launch 2 in c3 #1
+exclude h1
+request 0
+exclude h1
+request 1
+exclude h1 h2
+request 2
+withdraw 1
+exclude h1 h2
+launch 1 in d1 #2
+withdraw 0
+exclude h2
+launch 0 in d2 #2
+withdraw 2
+exclude
+launch 2 in d3 #2`},
+		{"a host is not avoided for one that is given up", func(p *Plan) { p.Retry.Count, p.Retry.FailJob = 0, false }, 2, func(s *script) {
+			s.step(Started{})
+			a := s.run("0", "h1")
+			s.run("1", "h1")
+			s.exit(a, ExitDisk)
+		}, "request 0\nrequest 1\nwithdraw 0\nlaunch 0 in c1 #1\nwithdraw 1\nlaunch 1 in c2 #1\nexclude h1\nexclude"},
 		{"a broken link is looked into at the node", nil, 1, func(s *script) {
 			s.step(Started{})
 			a := s.run("0", "h1")
@@ -448,9 +502,9 @@ func TestFailureIsToldInOneLine(t *testing.T) {
 		want     string
 	}{
 		{"a kill", true, 137, "", "container 0 failed (c1 on h1: killed by signal 9 (exit code 137)); restart 1 of 8"},
-		{"a local disk", true, ExitDisk, "", "container 0 failed (c1 on h1: its local state could not be opened, read or written (exit code 74)); restart 1 of 8, on any host: what it has on h1 is of no use to it"},
-		{"a local disk, and the container said what", true, ExitDisk, "the disk is full", "container 0 failed (c1 on h1: the disk is full); restart 1 of 8, on any host: what it has on h1 is of no use to it"},
-		{"a local disk without host affinity", false, ExitDisk, "the disk is full", "container 0 failed (c1 on h1: the disk is full); restart 1 of 8"},
+		{"a local disk", true, ExitDisk, "", "container 0 failed (c1 on h1: its local state could not be opened, read or written (exit code 74)); restart 1 of 8, not on h1 if another host has room within 5s"},
+		{"a local disk, and the container said what", true, ExitDisk, "the disk is full", "container 0 failed (c1 on h1: the disk is full); restart 1 of 8, not on h1 if another host has room within 5s"},
+		{"a local disk without host affinity", false, ExitDisk, "the disk is full", "container 0 failed (c1 on h1: the disk is full); restart 1 of 8, not on h1 if another host has room within 5s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := plan(1)
@@ -556,6 +610,8 @@ type cluster struct {
 	given   map[string]bool
 	running map[string]string // container -> processor
 	ended   bool
+	// excluded are the hosts that the last Exclude named.
+	excluded []string
 
 	// unseen are containers that were given up while their process may run; heard
 	// is when each process was heard of last.
@@ -591,6 +647,8 @@ func (c *cluster) apply(t *rapid.T, do []Action) {
 			if c.asked[a.Processor] < 0 {
 				t.Fatalf("processor %s withdraws what it never asked for", a.Processor)
 			}
+		case Exclude:
+			c.excluded = a.Hosts
 		case Launch:
 			if !c.given[a.In.ID] {
 				t.Fatalf("launch in %s, which was not given or was used", a.In.ID)
@@ -625,7 +683,8 @@ func (c *cluster) apply(t *rapid.T, do []Action) {
 }
 
 // Whatever happens in whatever order: no processor runs twice, no container is
-// used twice, every request is met or withdrawn, and a stop ends.
+// used twice, every request is met or withdrawn, no host is excluded for nobody,
+// and a stop ends.
 func TestAnyHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := plan(rapid.IntRange(1, 5).Draw(t, "containers"))
@@ -666,7 +725,7 @@ func TestAnyHistory(t *testing.T) {
 			case 6, 7:
 				id := pick()
 				delete(c.running, id)
-				e = Completed{[]Exit{{ContainerID: id, Status: rapid.SampledFrom([]int{0, 1, 2, 137, -100, -102, -104}).Draw(t, "status")}}}
+				e = Completed{[]Exit{{ContainerID: id, Status: rapid.SampledFrom([]int{0, 1, 2, ExitDisk, 137, -100, -102, -104}).Draw(t, "status")}}}
 			case 8:
 				id := pick()
 				if c.running[id] != "" && !c.gone(id) {
@@ -689,6 +748,13 @@ func TestAnyHistory(t *testing.T) {
 			}
 			c.now = now
 			c.apply(t, m.Step(now, e))
+			outstanding := 0
+			for _, n := range c.asked {
+				outstanding += n
+			}
+			if len(c.excluded) > outstanding && !m.Stopping() {
+				t.Fatalf("%v are excluded with %d requests outstanding", c.excluded, outstanding)
+			}
 		}
 		c.apply(t, m.Step(now, StopRequested{Reason: "end", Killed: true}))
 		c.apply(t, m.Step(now.Add(p.StopTimeout), Tick{}))

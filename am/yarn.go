@@ -213,6 +213,9 @@ func (y *YARN) Do(a Action) {
 		if ok {
 			y.Master.Cancel(id)
 		}
+	case Exclude:
+		y.Master.Exclude(a.Hosts...)
+		y.poke()
 	case Release:
 		y.release(a.ContainerID)
 	case Launch:

@@ -28,7 +28,7 @@ var (
 		doc: "Pause, and a second more, before the last restart that cluster-manager.container.retry.count allows, if it is to be on a preferred host; 0: none.",
 	})
 	ContainerRequestTimeout = declare(sectionYARN, "cluster-manager.container.request.timeout.ms", positive(millis), 5*time.Second, spec{
-		doc: "A request for a preferred host becomes one for any host after this.",
+		doc: "A request for a preferred host, or for any but the one whose disk failed a container, becomes one for any host after this.",
 		old: []string{"yarn.container.request.timeout.ms"},
 	})
 	_ = declare(sectionYARN, "cluster-manager.fault-domain-aware.standby.enabled", boolean, false, spec{

@@ -1,0 +1,45 @@
+package am
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// A container whose local disk failed is asked for on other hosts. YARN's blacklist
+// is the application's, not a request's: while one processor avoids a host, no
+// other gets a container there either. So a host is avoided only until the
+// processor has another, or until none had room for as long as a preferred host is
+// waited for.
+
+// avoid keeps p away from a host, until readmit.
+func (m *Machine) avoid(p *Processor, host string) []Action {
+	if host == "" {
+		return nil
+	}
+	p.avoid = host
+	m.avoided[host]++
+	return []Action{m.exclusion()}
+}
+
+// readmit ends that p avoids a host, if it does.
+func (m *Machine) readmit(p *Processor) []Action {
+	if p.avoid == "" {
+		return nil
+	}
+	if m.avoided[p.avoid]--; m.avoided[p.avoid] == 0 {
+		delete(m.avoided, p.avoid)
+	}
+	p.avoid = ""
+	return []Action{m.exclusion()}
+}
+
+// readmitLate is readmit for want of room elsewhere.
+func (m *Machine) readmitLate(p *Processor) []Action {
+	host := p.avoid
+	return append([]Action{
+		Note{0, fmt.Sprintf("container %s: no room on another host than %s within %s; that one will do again", p.ID, host, m.plan.RequestTimeout)},
+	}, m.readmit(p)...)
+}
+
+func (m *Machine) exclusion() Action { return Exclude{slices.Sorted(maps.Keys(m.avoided))} }
