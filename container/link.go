@@ -50,6 +50,8 @@ type link struct {
 	// was last asked out of turn, and every how often it is told.
 	heard, asked time.Time
 	every        time.Duration
+	// lost: the application master said that it does not count this process.
+	lost atomic.Bool
 	// answering are the questions at work, answers their number.
 	answering sync.WaitGroup
 	answers   atomic.Int32
@@ -138,12 +140,36 @@ func (l *link) reports(ctx context.Context) {
 // would set the checkpoints and the changelogs back behind what the other has
 // written: it commits nothing, and what it did since its last commits is repeated.
 func (l *link) disowned() {
+	l.lost.Store(true)
 	if l.fenced {
 		l.target.Stop(errDisowned.Error())
 		return
 	}
 	l.end(errDisowned)
 }
+
+// last tells the application master how the process ended, and gives why: err, or
+// that another may have its tasks, whatever fails in the wake of that, or does not.
+// If there is no answer at once, it hears of the end from the node.
+func (l *link) last(err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWait)
+	defer cancel()
+	reply, failed := l.client.Report(ctx, l.report())
+	if err != nil && (failed == nil && !reply.Alive || notCounted(failed)) {
+		l.lost.Store(true) // it failed before it was told
+	}
+	switch {
+	case !l.lost.Load() || errors.Is(err, errDisowned):
+		return err
+	case err == nil:
+		return errDisowned
+	}
+	// What failed then is not to blame, so its exit code does not count.
+	return fmt.Errorf("%w: %s", errDisowned, err.Error())
+}
+
+// lastWait bounds the wait for the answer to the last report.
+const lastWait = 100 * time.Millisecond
 
 // notCounted tells an application master's answer that this process does not count.
 func notCounted(err error) bool {

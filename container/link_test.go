@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"heddle/coordinator"
+	"heddle/system"
 )
 
 func TestJudge(t *testing.T) {
@@ -232,6 +233,52 @@ func TestLinkIsSureBeforeACommit(t *testing.T) {
 		if err := l.sure(t.Context()); !errors.Is(err, errDisowned) {
 			t.Errorf("when it counts no more: %v", err)
 		}
+	}
+}
+
+// A process that was given up says so, whether it knew before it failed, or fails
+// first, as one does that was frozen: its connections have timed out.
+func TestLinkTellsWhyTheProcessEnded(t *testing.T) {
+	timeout := fmt.Errorf("commit: %w", system.ErrUnreachable)
+	const lost = "the application master no longer counts this process; another may have its tasks"
+	for name, tt := range map[string]struct {
+		told  bool // while it ran
+		reply coordinator.Reply
+		fails error // the last report
+		err   error
+		want  string
+	}{
+		"in order":                          {reply: coordinator.Reply{Alive: true}},
+		"in order, nobody answers":          {fails: errors.New("connection refused")},
+		"in order, counted until then":      {},
+		"failed":                            {reply: coordinator.Reply{Alive: true}, err: timeout, want: timeout.Error()},
+		"failed, nobody answers":            {fails: errors.New("connection refused"), err: timeout, want: timeout.Error()},
+		"failed, and is not counted":        {err: timeout, want: lost + ": " + timeout.Error()},
+		"failed, and is not known":          {fails: coordinator.ErrNotAlive, err: timeout, want: lost + ": " + timeout.Error()},
+		"told, and ended in order":          {told: true, want: lost},
+		"told, and failed":                  {told: true, err: timeout, want: lost + ": " + timeout.Error()},
+		"told, and ended because of that":   {told: true, err: fmt.Errorf("ended at once: %w", errDisowned), want: "ended at once: " + lost},
+		"it knew itself, before its commit": {err: fmt.Errorf("commit: %w", errDisowned), want: "commit: " + lost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMaster()
+			m.set(tt.reply, tt.fails)
+			l := &link{client: m, target: &target{}, report: func() coordinator.Report { return coordinator.Report{} }, fenced: true}
+			if tt.told {
+				l.disowned()
+			}
+			err := l.last(tt.err)
+			got, code := "", 0
+			if err != nil {
+				got, code = err.Error(), exitCode(err)
+			}
+			if got != tt.want || m.count() != 1 {
+				t.Errorf("%q after %d reports, want %q", got, m.count(), tt.want)
+			}
+			if strings.Contains(got, lost) && code != exitFailed {
+				t.Errorf("exit code %d", code)
+			}
+		})
 	}
 }
 

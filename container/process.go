@@ -187,7 +187,7 @@ func (j *process) run(ctx, starting context.Context, model jobmodel.JobModel) (e
 	hard, endHard := context.WithCancelCause(ctx)
 	defer endHard(nil)
 	stopLink := j.tie(hard, endHard, c, made, m)
-	defer stopLink()
+	defer func() { err = stopLink(err) }()
 	stopReporters, err := startReporters(c, systems, m, p.getenv(launch.EnvExecutionID), p.now, j.log)
 	if err != nil {
 		return err
@@ -197,8 +197,8 @@ func (j *process) run(ctx, starting context.Context, model jobmodel.JobModel) (e
 }
 
 // tie starts the link to the application master; the function ends it, after
-// a last report.
-func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c config.Config, made *Container, m *measures) (stop func()) {
+// a last report, and gives why the container ended.
+func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c config.Config, made *Container, m *measures) (stop func(error) error) {
 	l := &link{
 		client: j.client, target: made, end: func(why error) { endHard(why) }, log: j.log, now: time.Now, fenced: config.ExactlyOnce(c),
 		report: func() coordinator.Report {
@@ -217,14 +217,10 @@ func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c c
 	var wg sync.WaitGroup
 	wg.Go(func() { l.reports(ctx) })
 	wg.Go(func() { l.commands(ctx) })
-	return func() {
+	return func(err error) error {
 		cancel()
 		wg.Wait()
-		// The application master shows how it ended; if it does not answer at
-		// once, it hears of the end from the node.
-		last, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-		defer cancel()
-		_, _ = j.client.Report(last, l.report())
+		return l.last(err)
 	}
 }
 

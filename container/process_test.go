@@ -207,18 +207,27 @@ func TestContainerEndsOnSignal(t *testing.T) {
 	}
 }
 
-// An execution that the application master has given up ends itself.
+// An execution that the application master has given up ends itself: at-least-once
+// without a commit, exactly-once in order, which is none that anybody may take for
+// the job's.
 func TestContainerThatIsGivenUpEnds(t *testing.T) {
-	j := newEmbeddedJob(t, nil)
-	j.create("in", 1)
-	c := newCluster(t, j)
-	end := c.start(Tasks{"t": calls{}.factory()}, nil, "0", "exec_1", config.Config{})
-	<-c.running
-	c.mu.Lock()
-	c.alive = map[string]bool{"exec_2": true}
-	c.mu.Unlock()
-	if code, out, errs := end(); code != 1 || !strings.Contains(errs, "without a commit: the application master no longer counts this process") {
-		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	for guarantee, says := range map[string]string{
+		"at-least-once": "without a commit: the application master no longer counts this process",
+		"exactly-once":  "test: the application master no longer counts this process",
+	} {
+		t.Run(guarantee, func(t *testing.T) {
+			j := newEmbeddedJob(t, map[string]string{"heddle.processing.guarantee": guarantee})
+			j.create("in", 1)
+			c := newCluster(t, j)
+			end := c.start(Tasks{"t": calls{}.factory()}, nil, "0", "exec_1", config.Config{})
+			<-c.running
+			c.mu.Lock()
+			c.alive = map[string]bool{"exec_2": true}
+			c.mu.Unlock()
+			if code, out, errs := end(); code != 1 || !strings.Contains(errs, says) {
+				t.Errorf("exit code %d\n%s%s", code, out, errs)
+			}
+		})
 	}
 }
 
