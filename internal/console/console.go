@@ -143,7 +143,11 @@ func (c *Console) write(now time.Time, l line) {
 		if c.quiet && (l.label == "in" || l.label == "out") {
 			return
 		}
-		fmt.Fprintf(c.out, "%s %-5s %s: %s\n", now.Format("2006-01-02 15:04:05.000"), level(l.kind), l.label, printable(l.text))
+		label := l.label + ": "
+		if l.logged {
+			label = "" // the level says the same
+		}
+		fmt.Fprintf(c.out, "%s %-5s %s%s\n", now.Format("2006-01-02 15:04:05.000"), level(l.kind), label, printable(l.text))
 		return
 	}
 	text := c.style.render(now.Format("15:04:05"), l, c.width())

@@ -142,7 +142,7 @@ func TestPlainLines(t *testing.T) {
 		c.End(nil)
 		c.End(errors.New("a second end is none"))
 		got := out.String()
-		for _, want := range []string{" INFO  info: shown system=kafka tasks=4\n", ` WARN  warning: odd why="two words"` + "\na\nb\n", "out: kafka.out  evil [2J", "INFO  progress: running", "INFO  done: "} {
+		for _, want := range []string{" INFO  shown system=kafka tasks=4\n", ` WARN  odd why="two words"` + "\na\nb\n", "out: kafka.out  evil [2J", "INFO  progress: running", "INFO  done: "} {
 			if !strings.Contains(got, want) {
 				t.Errorf("no %q in\n%s", want, got)
 			}

@@ -16,6 +16,8 @@ type line struct {
 	// hint explains the label's word, when it comes for the first time.
 	hint string
 	kind kind
+	// logged: it is a logger's, and its label the word of its level.
+	logged bool
 }
 
 type kind uint8

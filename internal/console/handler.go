@@ -46,7 +46,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	}
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
-	h.c.write(h.c.now(), line{label: label, kind: k, text: b.String()})
+	h.c.write(h.c.now(), line{label: label, kind: k, text: b.String(), logged: true})
 	if stack != "" {
 		fmt.Fprintln(h.c.out, stack)
 	}
