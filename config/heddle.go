@@ -10,11 +10,11 @@ var (
 		doc: "Folder of what local runs keep: the embedded Kafka, logs, checkpoints in files. A relative one lies in the current folder.",
 	})
 	HeddleTaskProgram = declare(sectionHeddle, "heddle.task.program", word, "", spec{
-		doc: "The program with the tasks: a folder with a Go main package, or a binary. A relative one lies beside the properties file.",
-		def: "the Go main package beside the properties file, else the stock run-container",
+		doc: "The program with the tasks: a folder with a Go main package, or a binary. A relative one lies beside the properties file that names it; given by --config, in the current folder.",
+		def: "the Go main package beside a properties file (of several the last), else the stock run-container",
 	})
 	HeddlePreload = declare(sectionHeddle, "heddle.preload.<system>.<stream...>", word, "", spec{
-		doc: "A file whose lines are appended to the stream at every start of run-job, bytes as they are. A relative one lies beside the properties file.",
+		doc: "A file whose lines are appended to the stream at every start of run-job, bytes as they are. A relative one lies beside the properties file that names it; given by --config, in the current folder.",
 	})
 	HeddlePreloadKey = declare(sectionHeddle, "heddle.preload.key", word, "", spec{
 		doc: "Field of preloaded JSON lines whose value becomes the message's key.",

@@ -39,7 +39,7 @@ var (
 // Keys of YARN alone: neither parsed nor checked with another job factory.
 var (
 	YarnPackagePath = declare(sectionYARN, "yarn.package.path", word, "", spec{
-		doc: "The job's package: a local file, or a URI (hdfs, http, https, file).",
+		doc: "The job's package: a local file (a relative one as with heddle.task.program), or a URI (hdfs, http, https, file).",
 		def: "made by run-job",
 	})
 	YarnAMMemory = declare(sectionYARN, "yarn.am.container.memory.mb", integer(1), 1024, spec{

@@ -46,7 +46,7 @@ func (j *Job) findPackage(ctx context.Context, c *Cluster, building io.Writer) (
 		return bundle{local: file}, nil
 	}
 	if local, ok := config.LocalPath(setting); ok {
-		local = j.relative(local)
+		local = j.Config.Beside(key, local)
 		f, err := os.Open(local)
 		if err != nil {
 			return bundle{}, fault(fmt.Errorf("package %s: %w; make one with run-job package", local, errors.Unwrap(err)))

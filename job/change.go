@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"heddle/config"
@@ -47,16 +46,7 @@ func (j *Job) checkPreloads() error {
 	return nil
 }
 
-func (j *Job) preloadPath(p config.Preload) string {
-	beside := j.beside
-	if path, ok := config.LocalPath(j.Config.Origin(p.ConfigKey).Source); ok {
-		beside = filepath.Dir(path)
-	}
-	if filepath.IsAbs(p.Path) || beside == "" {
-		return p.Path
-	}
-	return filepath.Join(beside, p.Path)
-}
+func (j *Job) preloadPath(p config.Preload) string { return j.Config.Beside(p.ConfigKey, p.Path) }
 
 // preload appends the lines of heddle.preload.* to their streams.
 func (j *Job) preload(ctx context.Context, r *ready) (map[string]string, error) {

@@ -42,8 +42,8 @@ func FindPlace() Place {
 type Job struct {
 	Config  config.Config
 	Factory config.JobFactory
-	// beside is the folder of the last properties file of this machine.
-	beside string
+	// beside are the folders of the properties files of this machine, in order.
+	beside []string
 	place  Place
 	log    *slog.Logger
 	say    *Say
@@ -110,7 +110,7 @@ func read(ctx context.Context, from Source, place Place, say *Say, log *slog.Log
 	j := &Job{place: place, say: say, log: log}
 	for _, p := range from.Paths {
 		if path, ok := config.LocalPath(p); ok {
-			j.beside = filepath.Dir(path)
+			j.beside = append(j.beside, filepath.Dir(path))
 		}
 	}
 	j.Config, err = config.Rewrite(c, config.RewriteInput{Environ: os.Environ(), Topics: func(name string) ([]string, error) {
@@ -151,26 +151,16 @@ func (j *Job) Name() string { return config.JobName.Of(j.Config) + "_" + config.
 // home is heddle.home.
 func (j *Job) home() string { return config.HeddleHome.Of(j.Config) }
 
-// relative gives a path of the configuration that lies beside the properties
-// file if it is relative.
-func (j *Job) relative(path string) string {
-	if filepath.IsAbs(path) || j.beside == "" {
-		return path
-	}
-	return filepath.Join(j.beside, path)
-}
-
-// findProgram finds the user's code. The key's own file says what a relative
-// path is relative to.
+// findProgram finds the user's code.
 func (j *Job) findProgram() (program.Program, error) {
-	beside := j.beside
+	key := config.HeddleTaskProgram.Name()
 	setting := config.HeddleTaskProgram.Of(j.Config)
-	if path, ok := config.LocalPath(j.Config.Origin(config.HeddleTaskProgram.Name()).Source); ok && setting != "" {
-		beside = filepath.Dir(path)
-	}
-	p, err := program.Find(setting, beside, j.place.Installed, j.place.Checkout)
+	p, err := program.Find(program.Place{
+		Setting: setting, Path: j.Config.Beside(key, setting), Beside: j.beside,
+		Installed: j.place.Installed, Checkout: j.place.Checkout,
+	})
 	if err != nil && setting != "" {
-		err = &config.Error{Origin: j.Config.Origin(config.HeddleTaskProgram.Name()), Problem: err.Error()}
+		err = &config.Error{Origin: j.Config.Origin(key), Problem: err.Error()}
 	}
 	if err != nil {
 		return p, usageError{err}

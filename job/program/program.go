@@ -32,14 +32,31 @@ type Program struct {
 	Dir string
 	// Binary is an executable that is there already.
 	Binary string
-	// Stock is true for the program that comes with Heddle.
-	Stock bool
+	// Stock is true for the program that comes with Heddle; Looked then names the
+	// folders that could have held another one.
+	Stock  bool
+	Looked string
+}
+
+// Place is where a program may be.
+type Place struct {
+	// Setting is heddle.task.program, "" if it is not set; Path where that leads.
+	Setting, Path string
+	// Beside are the folders of the properties files that lie on this machine, in
+	// the order of the files.
+	Beside []string
+	// Installed is the folder of run-job's own binary, where a package has the stock
+	// program beside it; Checkout the root of a checkout of Heddle, "" in a package.
+	Installed, Checkout string
 }
 
 // String names the program as its user did: by its folder or its file.
 func (p Program) String() string {
 	switch {
 	case p.Stock:
+		if p.Looked != "" {
+			return "the stock program run-container (there is no Go main package in " + p.Looked + ")"
+		}
 		return "the stock program run-container"
 	case p.Dir != "":
 		return "the program " + p.Dir
@@ -48,44 +65,63 @@ func (p Program) String() string {
 }
 
 // Find applies the rule of the contract: heddle.task.program (a folder or a
-// binary; a relative one lies beside the properties file), else the Go main
-// package beside the properties file, else the stock program. besideFile is the
-// folder of the properties file that set the key (or of the last one), "" if
-// there is none on this machine. installed is the folder of run-job's own
-// binary, where a package has the stock program beside it; checkout is the root
-// of a checkout of Heddle, "" in a package.
-func Find(setting, besideFile, installed, checkout string) (Program, error) {
-	if setting != "" {
-		path := setting
-		if !filepath.IsAbs(path) && besideFile != "" {
-			path = filepath.Join(besideFile, setting)
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return Program{}, fmt.Errorf("heddle.task.program=%s: %s: %w; name a folder with a Go main package, or a binary", setting, path, reason(err))
-		}
-		if info.IsDir() {
-			if !isMain(path) {
-				return Program{}, fmt.Errorf("heddle.task.program=%s: %s holds no Go main package", setting, path)
-			}
-			return Program{Dir: path}, nil
-		}
-		if info.Mode()&0o111 == 0 {
-			return Program{}, fmt.Errorf("heddle.task.program=%s: %s is not executable; chmod +x it, or name a folder with a Go main package", setting, path)
-		}
-		abs, err := filepath.Abs(path)
-		return Program{Binary: abs}, err
+// binary), else the Go main package beside a properties file, else the stock
+// program. Of several files' folders the last that holds one counts, as a later
+// file's keys win.
+func Find(at Place) (Program, error) {
+	if at.Setting != "" {
+		return set(at.Setting, at.Path)
 	}
-	if besideFile != "" && isMain(besideFile) {
-		return Program{Dir: besideFile}, nil
+	for _, dir := range slices.Backward(at.Beside) {
+		if isMain(dir) {
+			return Program{Dir: dir}, nil
+		}
 	}
-	if binary := filepath.Join(installed, "run-container"); installed != "" && isExecutable(binary) {
-		return Program{Binary: binary, Stock: true}, nil
+	looked := folders(at.Beside)
+	if binary := filepath.Join(at.Installed, "run-container"); at.Installed != "" && isExecutable(binary) {
+		return Program{Binary: binary, Stock: true, Looked: looked}, nil
 	}
-	if checkout != "" {
-		return Program{Dir: filepath.Join(checkout, "cmd", "run-container"), Stock: true}, nil
+	if at.Checkout != "" {
+		return Program{Dir: filepath.Join(at.Checkout, "cmd", "run-container"), Stock: true, Looked: looked}, nil
 	}
-	return Program{}, errors.New("no program with tasks: set heddle.task.program to a folder with a Go main package, or to a binary")
+	if looked != "" {
+		looked = "there is no Go main package in " + looked + "; "
+	}
+	return Program{}, errors.New("no program with tasks: " + looked + "set heddle.task.program to a folder with a Go main package, or to a binary")
+}
+
+// set is the program that heddle.task.program names.
+func set(setting, path string) (Program, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Program{}, fmt.Errorf("heddle.task.program=%s: %s: %w; name a folder with a Go main package, or a binary", setting, path, reason(err))
+	}
+	if info.IsDir() {
+		if !isMain(path) {
+			return Program{}, fmt.Errorf("heddle.task.program=%s: %s holds no Go main package", setting, path)
+		}
+		return Program{Dir: path}, nil
+	}
+	if info.Mode()&0o111 == 0 {
+		return Program{}, fmt.Errorf("heddle.task.program=%s: %s is not executable; chmod +x it, or name a folder with a Go main package", setting, path)
+	}
+	abs, err := filepath.Abs(path)
+	return Program{Binary: abs}, err
+}
+
+// folders names each once, in their order.
+func folders(dirs []string) string {
+	var names []string
+	for _, dir := range dirs {
+		name := filepath.Clean(dir)
+		if name == "." {
+			name = "the current folder"
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // reason is the cause of a file error without its path, which the caller names.

@@ -24,30 +24,44 @@ func TestFind(t *testing.T) {
 	put("job/main_test.go", "package main_test\n", 0o644)
 	put("lib/lib.go", "package lib\n", 0o644)
 	put("conf/x.properties", "", 0o644)
+	put("other/main.go", "package main\n", 0o644)
 	binary := put("bin/mine", "x", 0o755)
 	put("bin/text", "x", 0o644)
 	stock := put("installed/run-container", "x", 0o755)
 	at := func(name string) string { return filepath.Join(dir, name) }
+	set := func(value string) Place { return Place{Setting: value, Path: filepath.Join(at("conf"), value)} }
+	beside := func(dirs ...string) []string {
+		for i, d := range dirs {
+			dirs[i] = at(d)
+		}
+		return dirs
+	}
 	tests := []struct {
-		name                                 string
-		setting, beside, installed, checkout string
-		want                                 Program
-		wantErr                              string
+		name    string
+		place   Place
+		want    Program
+		wantErr string
 	}{
-		{"a folder beside the file", "../job", at("conf"), "", "", Program{Dir: at("job")}, ""},
-		{"a binary", "../bin/mine", at("conf"), "", "", Program{Binary: binary}, ""},
-		{"an absolute one", binary, at("conf"), "", "", Program{Binary: binary}, ""},
-		{"not there", "../none", at("conf"), "", "", Program{}, "no such file"},
-		{"no main package", "../lib", at("conf"), "", "", Program{}, "no Go main package"},
-		{"not executable", "../bin/text", at("conf"), "", "", Program{}, "not executable"},
-		{"the main package beside the file", "", at("job"), at("installed"), at(""), Program{Dir: at("job")}, ""},
-		{"the stock program of a package", "", at("conf"), at("installed"), "", Program{Binary: stock, Stock: true}, ""},
-		{"the stock program of a checkout", "", at("conf"), at("conf"), at("checkout"), Program{Dir: at("checkout/cmd/run-container"), Stock: true}, ""},
-		{"none at all", "", at("conf"), at("conf"), "", Program{}, "set heddle.task.program"},
+		{"a folder", set("../job"), Program{Dir: at("job")}, ""},
+		{"a binary", set("../bin/mine"), Program{Binary: binary}, ""},
+		{"not there", set("../none"), Program{}, "no such file"},
+		{"no main package", set("../lib"), Program{}, "no Go main package"},
+		{"not executable", set("../bin/text"), Program{}, "not executable"},
+		{"set wins", Place{Setting: "../bin/mine", Path: binary, Beside: beside("job")}, Program{Binary: binary}, ""},
+		{"the main package beside the file", Place{Beside: beside("job"), Installed: at("installed"), Checkout: at("")}, Program{Dir: at("job")}, ""},
+		{"beside the first file", Place{Beside: beside("job", "conf"), Checkout: at("")}, Program{Dir: at("job")}, ""},
+		{"beside the last file", Place{Beside: beside("conf", "job"), Checkout: at("")}, Program{Dir: at("job")}, ""},
+		{"beside each file", Place{Beside: beside("job", "other", "conf"), Checkout: at("")}, Program{Dir: at("other")}, ""},
+		{"the stock program of a package", Place{Beside: beside("conf", "lib", "conf"), Installed: at("installed")},
+			Program{Binary: stock, Stock: true, Looked: at("conf") + ", " + at("lib")}, ""},
+		{"the stock program of a checkout", Place{Beside: []string{"."}, Installed: at("conf"), Checkout: at("checkout")},
+			Program{Dir: at("checkout/cmd/run-container"), Stock: true, Looked: "the current folder"}, ""},
+		{"none at all", Place{Beside: beside("conf", "lib"), Installed: at("conf")}, Program{}, "in " + at("conf") + ", " + at("lib") + "; set heddle.task.program"},
+		{"no file", Place{}, Program{}, "no program with tasks: set heddle.task.program"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Find(tt.setting, tt.beside, tt.installed, tt.checkout)
+			got, err := Find(tt.place)
 			if tt.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
 					t.Fatalf("error %v, want one with %q", err, tt.wantErr)
