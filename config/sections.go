@@ -62,7 +62,7 @@ var backupFactories = kind[[]string]{
 	parse: func(s string) ([]string, error) {
 		l, _ := list.parse(s)
 		if i := slices.IndexFunc(l, func(f string) bool { return f != kafkaBackend && simpleName(f) != simpleName(kafkaBackend) }); i >= 0 {
-			return nil, fmt.Errorf("%s is %w; use %s", l[i], errNotYet, kafkaBackend)
+			return nil, fmt.Errorf("%s is %w; use %s, and set %s for copies of stores outside of Kafka", l[i], errNotYet, kafkaBackend, "heddle.snapshot.uri")
 		}
 		return l, nil
 	},

@@ -165,7 +165,7 @@ var _ = []Key[string]{
 	ignored(sectionStore, "stores-default.<setting...>", "RocksDB's."),
 	ignored(sectionStore, "stores.<store...>.side.inputs.processor.serialized.instance", "A Java object."),
 	ignored(sectionStore, "stores.<store...>.samza.serialized.instance", "A Java object."),
-	ignored(sectionStore, "blob.store.<setting...>", "Samza's blob store backups."),
+	ignored(sectionStore, "blob.store.<setting...>", "Samza's backups of stores. Here: snapshots on a file system that all machines reach, heddle.snapshot.uri."),
 }
 
 // compression takes RocksDB's names; what the engine does not have stands for

@@ -37,6 +37,14 @@ func TestValidate(t *testing.T) {
 			"these keys have no meaning here and are ignored: job.coordinator.zk.connect, systems.kafka.consumer.zookeeper.connect, task.opts",
 		}},
 		{"one without meaning", "task.opts=-Xmx1g", nil, []string{"task.opts: this key has no meaning here and is ignored"}},
+		{"backups by Samza", "blob.store.manager.factory=x\nblob.store.retry.policy.max.retries=3\ntask.opts=-Xmx1g", nil, []string{
+			"task.opts: this key has no meaning here and is ignored",
+			"these keys have no meaning here and are ignored; set heddle.snapshot.uri for copies of stores outside of Kafka, to restore from: blob.store.manager.factory, blob.store.retry.policy.max.retries",
+		}},
+		{"a backup by Samza", "blob.store.manager.factory=x", nil, []string{"blob.store.manager.factory: this key has no meaning here and is ignored; set heddle.snapshot.uri for copies"}},
+		{"defaults of RocksDB's", "stores-default.compression=x", nil, []string{"stores-default.compression: this key has no meaning here and is ignored"}},
+		{"the class of a backup by Samza", "stores.s.factory=pebble\nstores.s.backup.factories=org.apache.samza.storage.blobstore.BlobStoreStateBackendFactory",
+			[]string{"set heddle.snapshot.uri for copies of stores outside of Kafka"}, nil},
 		{"no effect yet", "task.consumer.batch.size=5\ntask.max.concurrency=4\njob.startpoint.enabled=true", nil, []string{
 			"these keys have no effect yet: task.consumer.batch.size, task.max.concurrency",
 		}},

@@ -13,7 +13,7 @@ var ownSpaces = []string{
 }
 
 func (v *validator) keys() {
-	var meaningless, later, old []string
+	var meaningless, blobs, later, old []string
 	for _, key := range v.c.Keys() {
 		if strings.HasPrefix(key, "yarn.") && !v.yarn {
 			continue
@@ -26,7 +26,11 @@ func (v *validator) keys() {
 		value, _ := v.c.Get(key)
 		switch d.Status {
 		case NoMeaning:
-			meaningless = append(meaningless, key)
+			if strings.HasPrefix(key, "blob.store.") {
+				blobs = append(blobs, key)
+			} else {
+				meaningless = append(meaningless, key)
+			}
 			continue
 		case NotYet:
 			if !d.isDefault(value) {
@@ -46,6 +50,7 @@ func (v *validator) keys() {
 		}
 	}
 	v.name("these keys have no meaning here and are ignored", meaningless)
+	v.name("these keys have no meaning here and are ignored; set "+HeddleSnapshotURI.Name()+" for copies of stores outside of Kafka, to restore from", blobs)
 	v.name("these keys have no effect yet", later)
 	v.spellings(old)
 }

@@ -50,7 +50,7 @@ func (v *validator) stores() {
 	reported := map[string]bool{}
 	for _, key := range v.c.Keys() {
 		d, s := match(key)
-		if d == nil || d.Section != sectionStore || s.re == nil {
+		if d == nil || d.Section != sectionStore || s.re == nil || !strings.HasPrefix(key, "stores.") {
 			continue
 		}
 		name := s.params(key)[0]
