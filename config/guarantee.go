@@ -75,6 +75,10 @@ func (v *validator) guarantee() {
 		v.fail(errorAt(v.c, TaskDropProducer.Found(v.c), "remove the key, or set at-least-once",
 			"%s cannot be kept when outputs that fail are passed over", with))
 	}
+	if TaskTransactionalRestore.Of(v.c) && !TaskTransactionalCheckpoint.Of(v.c) && !TaskTransactionalRetain.Of(v.c) {
+		v.fail(errorAt(v.c, TaskTransactionalRetain.Name(), "remove one of the two keys, or set at-least-once",
+			"with %s=false each start would empty the stores, whose inputs %s does not read again", TaskTransactionalCheckpoint.Name(), with))
+	}
 	factory, err := TaskCheckpointFactory.Get(v.c)
 	if err != nil {
 		return // found by others

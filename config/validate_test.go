@@ -74,6 +74,11 @@ func TestValidate(t *testing.T) {
 		{"exactly once, outputs passed over", "heddle.processing.guarantee=exactly-once\ntask.drop.producer.errors=true", []string{
 			"task.drop.producer.errors: heddle.processing.guarantee=exactly-once cannot be kept",
 		}, nil},
+		{"exactly once, stores emptied at each start", "heddle.processing.guarantee=exactly-once\ntask.transactional.state.checkpoint.enabled=false\ntask.transactional.state.retain.existing.state=false", []string{
+			"task.transactional.state.retain.existing.state: with task.transactional.state.checkpoint.enabled=false each start would empty the stores",
+		}, nil},
+		{"exactly once, no offsets of changelogs", "heddle.processing.guarantee=exactly-once\ntask.transactional.state.checkpoint.enabled=false", nil, nil},
+		{"exactly once, no offsets of changelogs, to their ends", "heddle.processing.guarantee=exactly-once\ntask.transactional.state.checkpoint.enabled=false\ntask.transactional.state.retain.existing.state=false\ntask.transactional.state.restore.enabled=false", nil, nil},
 		{"exactly once, checkpoints in files", "heddle.processing.guarantee=exactly-once\ntask.checkpoint.factory=file", []string{
 			"task.checkpoint.factory: heddle.processing.guarantee=exactly-once needs checkpoints in Kafka",
 		}, nil},

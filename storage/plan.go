@@ -33,6 +33,11 @@ type Policy struct {
 	// the store, instead of restoring it whole (Samza:
 	// task.transactional.state.retain.existing.state=false).
 	DropExisting bool
+	// Unrecorded: checkpoints hold no changelog offsets (Samza:
+	// task.transactional.state.checkpoint.enabled=false), so one that does not know
+	// the store is none to be warned of. Exactly-once nothing is missed by that: the
+	// changelog's end is what was committed.
+	Unrecorded bool
 	// DeleteRetention is the topic's delete.retention.ms: after that time a
 	// deletion may be gone, and local state from before it would keep the key for
 	// good. 0 stands for DefaultDeleteRetention.
@@ -168,6 +173,8 @@ func fromChangelog(t *Target, ends system.Ends, p Policy, now time.Time) (Plan, 
 		return Plan{From: ends.Oldest, To: ends.Oldest, End: ends.Stable, Offset: NoOffset, Warning: fmt.Sprintf(
 			"the checkpoint knows nothing of this store, but its changelog holds records up to offset %d; they are undone, as task.transactional.state.retain.existing.state is false",
 			ends.Stable-1)}, nil
+	case t == nil && p.Unrecorded:
+		return whole, nil
 	case t == nil:
 		whole.Warning = fmt.Sprintf(
 			"the checkpoint knows nothing of this store, but its changelog holds records up to offset %d; the store is restored from all of them, and inputs that they count may be processed again (task.transactional.state.retain.existing.state)",

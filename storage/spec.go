@@ -129,6 +129,7 @@ func Specs(c config.Config) ([]Spec, error) {
 				ByAge:            s.TTL > 0 && !strings.Contains(s.Topic["cleanup.policy"], "compact"),
 				ToNewest:         !config.TaskTransactionalRestore.Of(c),
 				DropExisting:     !config.TaskTransactionalRetain.Of(c),
+				Unrecorded:       !config.TaskTransactionalCheckpoint.Of(c),
 				MinCompactionLag: s.MinCompactionLag,
 			},
 		}
