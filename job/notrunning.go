@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"heddle/internal/launch"
 	"heddle/yarn/hadoopconf"
@@ -29,7 +30,7 @@ func (j *Job) notRunning(ctx context.Context, doing string) (release func(), err
 		return j.claimFor(ctx, doing)
 	}
 	// The files may name another factory than its submit did.
-	switch err := j.notOnYARN(ctx, doing); {
+	switch err := j.notOnYARN(ctx, doing, askedFor{tell: time.Second, here: 4 * time.Second}); {
 	case err == nil:
 	case j.onThisMachine() && !errors.As(err, new(refusedError)):
 		j.say.Warn("whether the job runs on YARN, too, is not known: %v", err)
@@ -55,12 +56,27 @@ func (j *Job) claimFor(ctx context.Context, doing string) (release func(), err e
 	return c.Withdraw, nil
 }
 
-func (j *Job) notOnYARN(ctx context.Context, doing string) error {
+// askedFor is for how long a ResourceManager that does not answer is asked: until
+// that is told, and, for a job of this machine, at all.
+type askedFor struct{ tell, here time.Duration }
+
+func (j *Job) notOnYARN(ctx context.Context, doing string, wait askedFor) error {
 	c, err := OpenCluster(j.log)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	how := "if it surely does not, unset HADOOP_CONF_DIR and YARN_CONF_DIR, and give --config job.factory.class=thread"
+	if j.onThisMachine() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, wait.here)
+		defer cancel()
+		how = fmt.Sprintf("it is asked for %v; without HADOOP_CONF_DIR and YARN_CONF_DIR it is not", wait.here)
+	}
+	waiting := time.AfterFunc(wait.tell, func() {
+		j.say.Now("%s: waiting for YARN's ResourceManager, to ask if the job %s runs there (%s)", doing, j.Name(), how)
+	})
+	defer waiting.Stop()
 	running, err := c.named(ctx, j.Name(), live...)
 	if err == nil && len(running) > 0 {
 		err = refusedError{fmt.Errorf("%s: the job %s runs as %s, and %s; stop it first with run-job kill %s", doing, j.Name(), running[0].ID, harm(doing), running[0].ID)}

@@ -54,6 +54,13 @@ func (s *Say) Step(format string, args ...any) {
 	s.line(fmt.Sprintf(format, args...))
 }
 
+// Now writes a line even when quiet, for who waits: what was held back comes out,
+// too.
+func (s *Say) Now(format string, args ...any) {
+	s.Release()
+	s.line(fmt.Sprintf(format, args...))
+}
+
 // Warn writes a line even when quiet.
 func (s *Say) Warn(format string, args ...any) { s.line("warning: " + fmt.Sprintf(format, args...)) }
 
