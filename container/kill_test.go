@@ -242,8 +242,10 @@ func (l *onslaught) end(cmd *exec.Cmd, exactlyOnce bool) {
 	t := l.t
 	t.Helper()
 	last := l.execution()
+	// What was fed decides, not the lag: a container knows of an end only once it
+	// has fetched.
 	waitFor(t, l.c, func(r coordinator.Report) bool {
-		return r.ExecutionID == last && r.State == coordinator.ContainerRunning && lag(r) == 0
+		return r.ExecutionID == last && r.State == coordinator.ContainerRunning && processed(r) == int64(l.in)
 	})
 	l.c.server.Send("0", last, coordinator.CommandStop, nil)
 	if err := cmd.Wait(); err != nil {
@@ -286,11 +288,11 @@ func (j *embeddedJob) tallied(in int, want map[string]int) (lost, twice int) {
 	return in - len(seen), len(out) - len(seen)
 }
 
-func lag(r coordinator.Report) (n int64) {
+// processed is how far all tasks are in their inputs, of which each begins at 0.
+func processed(r coordinator.Report) (n int64) {
 	for _, t := range r.Tasks {
 		for _, i := range t.Inputs {
-			l, _ := i.Lag()
-			n += l
+			n += max(0, i.Next)
 		}
 	}
 	return n

@@ -168,7 +168,7 @@ func TestContainerOfACluster(t *testing.T) {
 // waitFor waits for a report.
 func waitFor(t *testing.T, c *cluster, ok func(coordinator.Report) bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
