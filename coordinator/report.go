@@ -11,7 +11,12 @@ const GiveUpAfter = 30 * time.Second
 // ReportEvery is how often each of so many containers is asked to report at
 // least: each second, or as much less often as makes about 500 reports a second.
 func ReportEvery(containers int) time.Duration {
-	return max(time.Second, time.Duration(containers)*2*time.Millisecond)
+	return reportEvery(time.Second, containers)
+}
+
+// reportEvery is at least so often, or as ReportEvery for many containers.
+func reportEvery(least time.Duration, containers int) time.Duration {
+	return max(least, time.Duration(containers)*2*time.Millisecond)
 }
 
 // States of a container and of a task.

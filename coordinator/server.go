@@ -219,7 +219,7 @@ func (s *Server) Report(containerID string, r Report) Reply {
 }
 
 func (s *Server) reportEvery() time.Duration {
-	return max(s.opt.ReportEvery, ReportEvery(len(s.boxes)))
+	return reportEvery(s.opt.ReportEvery, len(s.boxes))
 }
 
 // Status is what GET /ui/api/v1/status answers.
