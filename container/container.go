@@ -65,6 +65,8 @@ type Container struct {
 	stopBy time.Time
 	paused bool
 	live   bool // the tasks run and take signals
+	// running is closed when live is set.
+	running chan struct{}
 	// published are the tasks, once others may look at them.
 	published []*instance
 	failure   error
@@ -100,6 +102,7 @@ func New(o Options) (*Container, error) {
 		producers: map[string]system.Producer{},
 		parallel:  startParallel,
 		fetchers:  map[string]*fetcher{},
+		running:   make(chan struct{}),
 	}
 	if s.exactlyOnce {
 		if c.exactly, err = newExactlyOnce(o); err != nil {
@@ -172,6 +175,7 @@ func (c *Container) work() error {
 	}
 	c.mu.Lock()
 	c.live = true
+	close(c.running)
 	if c.stopping != "" {
 		for _, t := range c.tasks {
 			t.sig.raise(signalStop)

@@ -33,6 +33,9 @@ type link struct {
 	client coordinatorClient
 	target controlled
 	report func() coordinator.Report
+	// running is closed once the tasks run, of which the application master hears at
+	// once: somebody waits for it. nil: never.
+	running <-chan struct{}
 	// end ends everything at once.
 	end func(why error)
 	// silence is how long the application master may give no answer before the
@@ -93,16 +96,19 @@ func judge(silent, limit, grace time.Duration) verdict {
 }
 
 // reports sends a report each second or as often as the application master
-// wants them, until ctx ends.
+// wants them, and one when the tasks run, until ctx ends.
 func (l *link) reports(ctx context.Context) {
 	l.counted(firstReport)
 	var pause time.Duration
+	running := l.running
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-running:
+			running = nil
 		case <-timer.C:
 		}
 		reply, err := l.client.Report(ctx, l.report())

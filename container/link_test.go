@@ -159,6 +159,35 @@ func TestLinkReportsAndObeys(t *testing.T) {
 	})
 }
 
+// That the tasks run is told at once, in the middle between two reports, and once.
+func TestLinkTellsThatTheTasksRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		m := newMaster()
+		running := make(chan struct{})
+		_, wg := startLink(ctx, m, func(l *link) { l.running = running })
+		pass(1400 * time.Millisecond)
+		if n := m.count(); n != 2 {
+			t.Errorf("%d reports before the tasks run, want those at 0 and 1 s", n)
+		}
+		close(running)
+		synctest.Wait()
+		if n := m.count(); n != 3 {
+			t.Errorf("%d reports when the tasks run, want one at once", n)
+		}
+		pass(900 * time.Millisecond)
+		if n := m.count(); n != 3 {
+			t.Errorf("%d reports 0.9 s later, want none before a second is over", n)
+		}
+		pass(200 * time.Millisecond)
+		if n := m.count(); n != 4 {
+			t.Errorf("%d reports, want the next a second later", n)
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
 func TestLinkStopsWhatIsNotAlive(t *testing.T) {
 	for name, set := range map[string]func(*master){
 		"not alive":       func(m *master) { m.set(coordinator.Reply{}, nil) },

@@ -48,7 +48,7 @@ func serveLocal(c config.Config, m jobmodel.JobModel, containers []*Container, m
 	p.end = cancel
 	for i, con := range containers {
 		l := &link{
-			client: localClient{p.server, con.opts.Model.ID}, target: con, end: func(error) {}, log: log, now: time.Now,
+			client: localClient{p.server, con.opts.Model.ID}, target: con, running: con.running, end: func(error) {}, log: log, now: time.Now,
 			report: func() coordinator.Report {
 				r := con.Report()
 				r.Metrics = measured[i].snapshot()

@@ -200,7 +200,7 @@ func (j *process) run(ctx, starting context.Context, model jobmodel.JobModel) (e
 // a last report, and gives why the container ended.
 func (j *process) tie(hard context.Context, endHard context.CancelCauseFunc, c config.Config, made *Container, m *measures) (stop func(error) error) {
 	l := &link{
-		client: j.client, target: made, end: func(why error) { endHard(why) }, log: j.log, now: time.Now, fenced: config.ExactlyOnce(c),
+		client: j.client, target: made, running: made.running, end: func(why error) { endHard(why) }, log: j.log, now: time.Now, fenced: config.ExactlyOnce(c),
 		report: func() coordinator.Report {
 			r := made.Report()
 			r.Metrics = m.snapshot()
