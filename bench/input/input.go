@@ -12,10 +12,14 @@ const Users = 10_000
 const MaxUsers = 100_000_000
 
 // ValueSize is the size of a pass-through value, and of an entry of a large
-// store; EventSize that of a JSON event. A key has 13 bytes.
+// store unless another is asked for; EventSize that of a JSON event, KeySize that
+// of a key unless another is asked for. LeastSize is that of the number of a
+// user, which each key and each entry of a large store begins or ends with.
 const (
 	ValueSize = 100
 	EventSize = 97
+	KeySize   = 13
+	LeastSize = 8
 )
 
 // Keys says how many different keys there are, and in which order they come.
@@ -26,6 +30,8 @@ type Keys struct {
 	Each bool
 	// First makes each user come once, and then as chance has it.
 	First bool
+	// Size is that of a key in bytes; 0: KeySize.
+	Size int
 }
 
 // User is the user of record i, in no visible order.
@@ -45,19 +51,36 @@ func mix(n uint64) uint64 {
 	return z ^ z>>31
 }
 
-// AppendKey appends the key of record i, "user-00001234".
-func (k Keys) AppendKey(dst []byte, i int64) []byte { return AppendUser(dst, k.User(i)) }
+// AppendKey appends the key of record i, "user-00001234"; of another size,
+// the digits are at its end.
+func (k Keys) AppendKey(dst []byte, i int64) []byte { return k.appendUser(dst, k.User(i)) }
 
-// AppendUser appends the key of a user.
-func AppendUser(dst []byte, user int64) []byte {
-	return appendPadded(append(dst, "user-"...), user, 8)
+// AppendUser appends the key of a user, of KeySize.
+func AppendUser(dst []byte, user int64) []byte { return Keys{}.appendUser(dst, user) }
+
+func (k Keys) appendUser(dst []byte, user int64) []byte {
+	return appendPadded(k.appendPrefix(dst), user, LeastSize)
+}
+
+// appendPrefix appends what is before the digits of each key.
+func (k Keys) appendPrefix(dst []byte) []byte {
+	const prefix = "user-"
+	n := KeySize
+	if k.Size > 0 {
+		n = max(k.Size, LeastSize)
+	}
+	for i := range n - LeastSize {
+		dst = append(dst, prefix[i%len(prefix)])
+	}
+	return dst
 }
 
 // ParseUser is the user of a key.
 func (k Keys) ParseUser(key []byte) (user int64, ok bool) {
-	digits, ok := bytes.CutPrefix(key, []byte("user-"))
+	var few [32]byte
+	digits, ok := bytes.CutPrefix(key, k.appendPrefix(few[:0]))
 	n, err := strconv.ParseInt(string(digits), 10, 64)
-	return n, ok && err == nil && len(digits) == 8 && n >= 0 && n < k.Users
+	return n, ok && err == nil && len(digits) == LeastSize && n >= 0 && n < k.Users
 }
 
 const numberSize = 12
@@ -81,17 +104,19 @@ func ParseValue(value []byte) (i int64, ok bool) {
 	return i, err == nil && i >= 0
 }
 
-// AppendState appends what a large store holds of a user: half of it is noise,
-// so that it compresses as real values do.
-func AppendState(dst []byte, user int64) []byte {
-	dst = appendPadded(dst, user, numberSize)
-	for noise, n := mix(uint64(user)), 0; n < 40; n++ {
+// AppendState appends what a large store holds of a user, in size bytes (LeastSize
+// or more): two fifths of it are noise, so that it compresses as real values do.
+func AppendState(dst []byte, user int64, size int) []byte {
+	number := min(size, numberSize)
+	dst = appendPadded(dst, user, number)
+	random := min(size*2/5, size-number)
+	for noise, n := mix(uint64(user)), 0; n < random; n++ {
 		dst = append(dst, byte(noise))
 		if noise >>= 8; n%8 == 7 {
 			noise = mix(uint64(user) + uint64(n)<<32)
 		}
 	}
-	for j := range ValueSize - numberSize - 40 {
+	for j := range size - number - random {
 		dst = append(dst, 'a'+byte(j%26))
 	}
 	return dst

@@ -8,10 +8,14 @@ import (
 )
 
 func TestRecords(t *testing.T) {
-	for _, k := range []Keys{{Users: Users}, {Users: 1_000_000, Each: true}} {
+	for _, k := range []Keys{{Users: Users}, {Users: 1_000_000, Each: true}, {Users: Users, Size: LeastSize}, {Users: Users, Size: 40}} {
+		size := KeySize
+		if k.Size > 0 {
+			size = k.Size
+		}
 		for _, i := range []int64{0, 1, 9_999, 123_456, 99_999_999} {
 			key, value := k.AppendKey(nil, i), AppendValue(nil, i)
-			if user, ok := k.ParseUser(key); !ok || user != k.User(i) || len(key) != 13 {
+			if user, ok := k.ParseUser(key); !ok || user != k.User(i) || len(key) != size {
 				t.Errorf("key %q of record %d is user %d, %v", key, i, user, ok)
 			}
 			if n, ok := ParseValue(value); !ok || n != i || len(value) != ValueSize {
@@ -19,7 +23,7 @@ func TestRecords(t *testing.T) {
 			}
 			raw := k.AppendEvent(nil, i)
 			var e Event
-			if err := json.Unmarshal(raw, &e, json.RejectUnknownMembers(true)); err != nil || e.User != string(key) || len(raw) != EventSize {
+			if err := json.Unmarshal(raw, &e, json.RejectUnknownMembers(true)); err != nil || e.User != string(key) || len(raw) != EventSize-KeySize+size {
 				t.Errorf("event %s (%d bytes) of record %d is of %q: %v", raw, len(raw), i, e.User, err)
 			}
 		}
@@ -93,8 +97,10 @@ func TestEachUserFirst(t *testing.T) {
 }
 
 func TestState(t *testing.T) {
-	a, b := AppendState(nil, 1), AppendState([]byte("x"), 2)
-	if len(a) != ValueSize || len(b) != ValueSize+1 || bytes.Equal(a, b[1:]) || !bytes.Equal(a, AppendState(nil, 1)) {
-		t.Errorf("%q\n%q", a, b)
+	for _, size := range []int{LeastSize, 13, ValueSize, 5000} {
+		a, b := AppendState(nil, 1, size), AppendState([]byte("x"), 2, size)
+		if len(a) != size || len(b) != size+1 || bytes.Equal(a, b[1:]) || !bytes.Equal(a, AppendState(nil, 1, size)) {
+			t.Errorf("%q\n%q", a, b)
+		}
 	}
 }

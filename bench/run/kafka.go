@@ -132,7 +132,7 @@ func (k *broker) fill(ctx context.Context, topic string, records int64, make fun
 // writer gives a client that writes to a topic, by key as Kafka's own does.
 func (k *broker) writer(topic string) (*kgo.Client, error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(k.addresses...), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(20*time.Millisecond),
-		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.ProducerBatchCompression(kgo.NoCompression()))
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MaxBufferedBytes(64<<20))
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}

@@ -30,6 +30,8 @@ type settings struct {
 	procs         int    // GOMAXPROCS of both sides; 0: what the machine has
 	guarantee     bool
 	history       int64 // 0: the workload's own number
+	keyBytes      int   // 0: the usual size
+	valueBytes    int   // 0: the usual size
 	yarn          bool
 }
 
@@ -57,6 +59,8 @@ options:
   --records N        records in the input (default 2000000; count-cache 4000000, large 1000000)
   --keys N           entries of the store (default as above)
   --history N        restore and snapshot: how often the changelog has each key (default 1, 10)
+  --key-bytes N      restore, snapshot and large: size of a key (default 13; 8 or more)
+  --value-bytes N    restore, snapshot and large: size of a value (default 100; 8 or more)
   --procs N          processors for each side (GOMAXPROCS); a YARN container has one
   --guarantee        count and passthrough: a third side, the job with exactly-once and commits
                      each second
@@ -87,6 +91,8 @@ func parse(args []string, getenv func(string) string) (settings, error) {
 	flags.Int64Var(&s.records, "records", 0, "")
 	flags.Int64Var(&s.keys, "keys", 0, "")
 	flags.Int64Var(&s.history, "history", 0, "")
+	flags.IntVar(&s.keyBytes, "key-bytes", 0, "")
+	flags.IntVar(&s.valueBytes, "value-bytes", 0, "")
 	flags.IntVar(&s.procs, "procs", 0, "")
 	flags.BoolVar(&s.guarantee, "guarantee", false, "")
 	flags.BoolVar(&s.yarn, "yarn", false, "")
@@ -135,6 +141,8 @@ func parse(args []string, getenv func(string) string) (settings, error) {
 		return s, fmt.Errorf("--keys: it is a number to %d", input.MaxUsers)
 	case s.history < 0:
 		return s, errors.New("--history is at least 1")
+	case s.keyBytes != 0 && s.keyBytes < input.LeastSize || s.valueBytes != 0 && s.valueBytes < input.LeastSize:
+		return s, fmt.Errorf("--key-bytes and --value-bytes are at least %d", input.LeastSize)
 	case s.yarn && (len(s.workloads) != 1 || s.workloads[0] != recovery):
 		return s, errors.New("--yarn is for recovery alone")
 	case s.yarn && getenv("HADOOP_CONF_DIR") == "":

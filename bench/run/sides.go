@@ -41,6 +41,8 @@ func (b *bench) job(o order) []string {
 		set("stores.counts.changelog", "kafka."+o.createdOutput)
 	case "state":
 		set("stores.state.changelog", "kafka."+o.createdOutput)
+		set("bench.key.bytes", strconv.Itoa(o.workload.keys.Size))
+		set("bench.value.bytes", strconv.Itoa(o.workload.valueBytes))
 	}
 	for _, c := range append(o.config, b.s.config...) {
 		args = append(args, "--config", c)

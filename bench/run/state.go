@@ -13,14 +13,11 @@ import (
 	"heddle/bench/steady"
 )
 
-// entrySize is a key and a value of a large store.
-const entrySize = 13 + input.ValueSize
-
 // minMemory is what a process takes for itself, whatever its state.
 const minMemory = 64 << 20
 
 func stateMiB(w workload) float64 {
-	return round(float64(w.keys.Users*entrySize)/(1<<20), 0)
+	return round(float64(w.keys.Users*w.entrySize())/(1<<20), 0)
 }
 
 // history makes a changelog that holds every key so many times, in no order.
@@ -32,9 +29,9 @@ func (b *bench) history(ctx context.Context, w workload, partitions int) (string
 	}
 	records := w.keys.Users * w.history
 	fmt.Fprintf(b.say, "bench: %s: writing a changelog of %d records of %d keys in %d partitions\n", w.name, records, w.keys.Users, partitions)
-	each := input.Keys{Users: w.keys.Users, Each: true}
+	each := input.Keys{Users: w.keys.Users, Each: true, Size: w.keys.Size}
 	return name, b.kafka.fill(ctx, name, records, func(i int64) *kgo.Record {
-		return &kgo.Record{Key: each.AppendKey(nil, i), Value: input.AppendState(nil, each.User(i))}
+		return &kgo.Record{Key: each.AppendKey(nil, i), Value: input.AppendState(nil, each.User(i), w.valueBytes)}
 	})
 }
 
@@ -173,7 +170,7 @@ func (b *bench) large(ctx context.Context, w workload, partitions int) ([]summar
 	defer os.RemoveAll(filepath.Join(b.work, "home"))
 	defer os.RemoveAll(bare.state)
 
-	memory := max(w.keys.Users*entrySize/10, minMemory)
+	memory := max(w.keys.Users*w.entrySize()/10, minMemory)
 	var pairs []pair
 	for i := range b.s.runs {
 		p, err := b.largeOnce(ctx, w, partitions, i, memory, heddle, bare)

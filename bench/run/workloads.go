@@ -28,16 +28,22 @@ type workload struct {
 	records    int64  // of the input
 	keys       input.Keys
 	history    int64 // how often a changelog that is made for it has each key
+	valueBytes int   // of an entry of its store, where it is a large one
+}
+
+// entrySize is a key and a value of a large store.
+func (w workload) entrySize() int64 {
+	return int64(len(w.keys.AppendKey(nil, 0)) + w.valueBytes)
 }
 
 var workloads = map[string]workload{
-	passThrough: {passThrough, "passthrough", 2_000_000, input.Keys{Users: input.Users}, 0},
-	count:       {count, "count", 2_000_000, input.Keys{Users: input.Users}, 0},
-	countCache:  {countCache, "count", 4_000_000, input.Keys{Users: 1_000_000, First: true}, 0},
-	restore:     {restore, "state", 0, input.Keys{Users: 10_000_000, Each: true}, 1},
-	snapshot:    {snapshot, "state", 0, input.Keys{Users: 1_000_000, Each: true}, 10},
-	large:       {large, "state", 1_000_000, input.Keys{Users: 10_000_000}, 1},
-	recovery:    {recovery, "count", 0, input.Keys{Users: 1_000_000, Each: true}, 0},
+	passThrough: {passThrough, "passthrough", 2_000_000, input.Keys{Users: input.Users}, 0, 0},
+	count:       {count, "count", 2_000_000, input.Keys{Users: input.Users}, 0, 0},
+	countCache:  {countCache, "count", 4_000_000, input.Keys{Users: 1_000_000, First: true}, 0, 0},
+	restore:     {restore, "state", 0, input.Keys{Users: 10_000_000, Each: true}, 1, input.ValueSize},
+	snapshot:    {snapshot, "state", 0, input.Keys{Users: 1_000_000, Each: true}, 10, input.ValueSize},
+	large:       {large, "state", 1_000_000, input.Keys{Users: 10_000_000}, 1, input.ValueSize},
+	recovery:    {recovery, "count", 0, input.Keys{Users: 1_000_000, Each: true}, 0, 0},
 }
 
 // of is the workload as the command line wants it.
@@ -50,6 +56,12 @@ func (w workload) of(s settings) workload {
 	}
 	if s.history != 0 && w.history != 0 {
 		w.history = s.history
+	}
+	if w.valueBytes != 0 {
+		w.keys.Size = s.keyBytes
+		if s.valueBytes != 0 {
+			w.valueBytes = s.valueBytes
+		}
 	}
 	return w
 }

@@ -15,11 +15,14 @@ const (
 )
 
 // watchHeap writes a profile of the heap whenever a collection has left more in use
-// than any before, until the process ends.
-func watchHeap(file string) {
+// than any before, while wanted.
+func watchHeap(file string, wanted func() bool) {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	var most uint64
 	for range time.Tick(heapEvery) {
+		if !wanted() {
+			return
+		}
 		metrics.Read(live)
 		now := live[0].Value.Uint64()
 		if now <= most+most*heapStep/100 {

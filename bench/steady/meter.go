@@ -90,7 +90,7 @@ func New(o Options) (*Meter, error) {
 		if m.profile, err = os.Create(o.Profile); err != nil {
 			return nil, fmt.Errorf("CPU profile: %w", err)
 		}
-		go watchHeap(o.Profile + ".heap")
+		go watchHeap(o.Profile+".heap", func() bool { return true })
 	}
 	return m, nil
 }
@@ -113,7 +113,8 @@ func (m *Meter) Add(n int64) {
 }
 
 // ProfileUntilReady writes a CPU profile, from now on until the first Ready of a
-// Meter, to the file that the environment's variable of that name says.
+// Meter, to the file that EnvReadyProfile names in the environment. Beside it, in a
+// file whose name ends with .heap, lies what was in use when most was until then.
 func ProfileUntilReady() error {
 	file := os.Getenv(EnvReadyProfile)
 	if file == "" {
@@ -124,6 +125,7 @@ func ProfileUntilReady() error {
 		return fmt.Errorf("CPU profile: %w", err)
 	}
 	untilReady.Store(f)
+	go watchHeap(file+".heap", func() bool { return untilReady.Load() != nil })
 	return pprof.StartCPUProfile(f)
 }
 

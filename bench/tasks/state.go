@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,6 +20,8 @@ type state struct {
 	measured
 	store task.Store
 	look  bool
+	keys  input.Keys
+	size  int // of a value
 	key   string
 	value []byte
 }
@@ -34,6 +37,13 @@ func (t *state) Init(ctx task.Context) error {
 	}
 	scan, _ := ctx.Setting("bench.scan")
 	t.look = scan == "true"
+	t.keys.Users = input.MaxUsers
+	for name, size := range map[string]*int{"bench.key.bytes": &t.keys.Size, "bench.value.bytes": &t.size} {
+		n, _ := ctx.Setting(name)
+		if *size, err = strconv.Atoi(n); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
 	stateMu.Lock()
 	defer stateMu.Unlock()
 	return meter.Ready()
@@ -56,18 +66,17 @@ func (t *state) scan() error {
 	var n int64
 	var last string
 	var want []byte
-	all := input.Keys{Users: input.MaxUsers}
 	for e := range t.store.All() {
 		if e.Err != nil {
 			return e.Err
 		}
 		key, _ := e.Key.(string)
 		value, _ := e.Value.([]byte)
-		user, ok := all.ParseUser([]byte(key))
+		user, ok := t.keys.ParseUser([]byte(key))
 		if !ok || key <= last {
 			return fmt.Errorf("key %q behind %q", key, last)
 		}
-		if want = input.AppendState(want[:0], user); !bytes.Equal(value, want) {
+		if want = input.AppendState(want[:0], user, t.size); !bytes.Equal(value, want) {
 			return fmt.Errorf("key %q has the value %q instead of %q", key, value, want)
 		}
 		n++
