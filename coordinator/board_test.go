@@ -141,6 +141,13 @@ func TestRestoreOfTasksThatWait(t *testing.T) {
 	}}, time.UnixMilli(1))
 	s := b.status(Job{}, []Container{{ID: "0", ExecutionID: "e", State: ContainerRunning}}, time.UnixMilli(1))
 	equal(t, "restored", []int64{s.ContainerList[0].RestoreDone, s.ContainerList[0].RestoreTotal, s.ContainerList[0].RestoreLeftMs}, []int64{40, 200, 1600})
+	// Also while those that had their turn are done and the next have not begun.
+	b.apply("0", Report{ExecutionID: "e", State: ContainerRestoring, Tasks: []TaskReport{
+		{Name: "Partition 0", State: ContainerRestoring, Restores: []RestoreReport{{Store: "s", Done: 100, Total: 100, Source: "changelog"}}},
+		{Name: "Partition 2", State: ContainerRestoring},
+	}}, time.UnixMilli(1))
+	s = b.status(Job{}, []Container{{ID: "0", ExecutionID: "e", State: ContainerRunning}}, time.UnixMilli(1))
+	equal(t, "half of them restored", []int64{s.ContainerList[0].RestoreDone, s.ContainerList[0].RestoreTotal, s.ContainerList[0].RestoreLeftMs}, []int64{100, 200, 0})
 	st := StoreStatus{Name: "s", Changelog: "kafka.s", Tasks: []StoreTask{
 		{State: ContainerRestoring, RestoreDone: 40, RestoreTotal: 100, RestoreLeftMs: 600, Source: "changelog"},
 		{State: ContainerRestoring, RestoreDone: 100, RestoreTotal: 100, Source: "changelog"},

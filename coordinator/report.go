@@ -168,12 +168,14 @@ type RestoreReport struct {
 // expecting adds to the sum of what so many have begun those that wait.
 func (r RestoreReport) expecting(begun, waiting int) RestoreReport {
 	r.Waiting = waiting
-	left := r.Total - r.Done
-	if begun == 0 || waiting == 0 || left <= 0 {
+	if begun == 0 || waiting == 0 {
 		return r
 	}
+	left := r.Total - r.Done
 	r.Total += r.Total * int64(waiting) / int64(begun)
-	r.LeftMs = int64(float64(r.LeftMs) * float64(r.Total-r.Done) / float64(left))
+	if left > 0 { // else it is not known how fast they will be
+		r.LeftMs = int64(float64(r.LeftMs) * float64(r.Total-r.Done) / float64(left))
+	}
 	return r
 }
 
