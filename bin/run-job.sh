@@ -26,8 +26,8 @@ log=$(mktemp "${TMPDIR:-/tmp}/heddle-build.XXXXXX") || exit 1
 trap 'rm -f "$log"' EXIT
 if [ -t 2 ]; then
   if [ -x "$program" ]; then
-    # After a change it takes a moment, or longer on a busy machine.
-    (sleep 2 && echo "building Heddle, which has changed" >&2) &
+    # After a change it takes a moment, or longer; on a busy machine it takes longer also if nothing has changed.
+    (sleep 2 && echo "building Heddle, as far as it has changed" >&2) &
     note=$!
   else
     echo "building Heddle (once; with an empty Go cache this takes up to a minute)" >&2

@@ -16,6 +16,9 @@ func which(c *cobra.Command, f *flags, args []string) (job.Which, *job.Job, erro
 	if len(args) > 1 {
 		return job.Which{}, nil, job.Usage("%s: one application at a time; see %s --help", c.Name(), c.CommandPath())
 	}
+	if len(args) == 1 && isProperties(args[0]) {
+		return job.Which{}, nil, job.Usage("%s: %s is no application id; a properties file is given with --config-path=%s", c.Name(), args[0], args[0])
+	}
 	if len(args) == 1 {
 		return job.Which{Application: args[0]}, nil, nil
 	}

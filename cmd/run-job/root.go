@@ -190,8 +190,14 @@ func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	if isProperties(args[0]) {
+		return job.Usage("unknown command or argument %q; a properties file is given with --config-path=%s", args[0], args[0])
+	}
 	return unknown(c.Root(), "command or argument", args[0])
 }
+
+// isProperties tells if a word that stands alone is meant for --config-path.
+func isProperties(word string) bool { return strings.HasSuffix(word, ".properties") }
 
 // exactly refuses another number of arguments.
 func exactly(n int, what string) cobra.PositionalArgs {

@@ -107,7 +107,10 @@ func newStateRange() *cobra.Command {
 			if err := f.readRange(c); err != nil {
 				return err
 			}
-			_, err := f.show(c)
+			n, err := f.show(c)
+			if err == nil && n == 0 {
+				fmt.Fprintln(stderr, "no task has an entry in this range")
+			}
 			return err
 		},
 	}

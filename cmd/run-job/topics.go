@@ -133,7 +133,7 @@ func newProduce() *cobra.Command {
 
 // noStream shows the command that makes the stream.
 func noStream(name string, err error) error {
-	return job.Usage("%w; make it with: bin/run-job.sh topic create %s --partitions=4 --config-path=...", err, name)
+	return job.Usage("%w; make it with: bin/run-job.sh topic create %s --partitions=4 --config-path=...; run-job topic list shows those that there are", err, name)
 }
 
 func newTail() *cobra.Command {
