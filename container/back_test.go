@@ -2,7 +2,6 @@ package container
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -132,7 +131,7 @@ func zombieAtLeastOnce(t *testing.T, j *embeddedJob) {
 	f.feed(1, 100)
 	f.caughtUp("exec_1")
 	rounds := 1
-	if os.Getenv("HEDDLE_SOAK") == "1" {
+	if soak() {
 		rounds = 8
 	}
 	for n := range rounds {

@@ -298,9 +298,12 @@ func windowing() task.Task {
 // commits with an unknown outcome: nothing is lost, the counts are exact at the
 // end, and exactly-once nothing comes twice.
 func TestKilledAgainAndAgain(t *testing.T) {
-	seeds := uint64(60)
-	if testing.Short() {
+	seeds := uint64(24)
+	switch {
+	case testing.Short():
 		seeds = 10
+	case soak():
+		seeds = 200
 	}
 	for name, g := range guarantees {
 		t.Run(name, func(t *testing.T) {

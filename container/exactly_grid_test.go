@@ -43,10 +43,6 @@ func newGridJob(t *testing.T, g *grid.Grid, more ...string) *embeddedJob {
 	return j
 }
 
-// soak: HEDDLE_SOAK=1 asks for more rounds than continuous integration has time
-// for.
-func soak() bool { return os.Getenv("HEDDLE_SOAK") == "1" }
-
 // Killed by SIGKILL again and again under load, on a real Kafka, with stores in
 // memory and on disk: nothing is lost and nothing comes twice. What a killed
 // container left open delays nobody: a transaction times out after a minute.
@@ -54,7 +50,7 @@ func TestGridKillNineExactlyOnce(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
 	for _, engine := range []string{"memory", "pebble"} {
 		t.Run(engine, func(t *testing.T) {
-			records, kills := 120_000, 6
+			records, kills := 60_000, 4
 			if soak() {
 				records, kills = 300_000, 15
 			}
@@ -72,7 +68,7 @@ func TestGridKillNineExactlyOnce(t *testing.T) {
 // end with an error that says why.
 func TestGridZombies(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
-	records, zombies := 150_000, 3
+	records, zombies := 75_000, 2
 	if soak() {
 		records, zombies = 300_000, 6
 	}
@@ -113,6 +109,7 @@ func TestGridZombies(t *testing.T) {
 // transaction, and goes on; nothing of its own is lost or comes twice. Without
 // that its start waits until Kafka ends the transaction, after a minute.
 func TestGridStartBesideAnOpenTransaction(t *testing.T) {
+	t.Parallel()
 	g := grid.Use(t, grid.Kafka)
 	j := newGridJob(t, g, "heddle.processing.guarantee", "exactly-once", "job.container.count", "2")
 	f := newTalliedFleet(t, j)
@@ -155,6 +152,7 @@ func TestGridStartBesideAnOpenTransaction(t *testing.T) {
 // On a real Kafka: a job goes back to at-least-once right after a kill, or a freeze,
 // and waits for nobody.
 func TestGridBackToAtLeastOnce(t *testing.T) {
+	t.Parallel() // as those below it, it waits most of its time
 	g := grid.Use(t, grid.Kafka)
 	for _, step := range []Step{StepSent, StepCheckpointSent} {
 		t.Run(string(step), func(t *testing.T) {
@@ -171,6 +169,7 @@ func TestGridBackToAtLeastOnce(t *testing.T) {
 // At-least-once on a real Kafka: a container that was frozen, replaced, and
 // continued.
 func TestGridZombieAtLeastOnce(t *testing.T) {
+	t.Parallel()
 	zombieAtLeastOnce(t, newGridJob(t, grid.Use(t, grid.Kafka)))
 }
 

@@ -21,6 +21,10 @@ import (
 	"heddle/yarn/security"
 )
 
+// soak: HEDDLE_SOAK=1 asks for more rounds than continuous integration has time
+// for.
+func soak() bool { return os.Getenv("HEDDLE_SOAK") == "1" }
+
 // asProgram makes the test binary a program of tasks.
 const asProgram = "HEDDLE_TEST_PROGRAM"
 

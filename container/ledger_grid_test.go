@@ -19,6 +19,7 @@ import (
 // as they were committed, and the access log, which is written in the task's
 // transactions, tells of each call that counts, once.
 func TestGridExactlyOnceWithAllOfAStore(t *testing.T) {
+	t.Parallel()
 	g := grid.Use(t, grid.Kafka)
 	disk := t.TempDir()
 	j := newGridJob(t, g, "heddle.processing.guarantee", "exactly-once", "task.class", "ledger",

@@ -169,8 +169,11 @@ func TestGridKilledWhileSideInputsAreFirstRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	within := map[int]int{}
-	kills := 0
-	for round := 0; round < 10 && kills < 3; round++ {
+	kills, wanted := 0, 2
+	if soak() {
+		wanted = 6
+	}
+	for round := 0; round < 20 && kills < wanted; round++ {
 		n := killAt(int64((0.2 + 0.7*random.Float64()) * float64(total)))
 		if n < all {
 			kills++
@@ -187,7 +190,7 @@ func TestGridKilledWhileSideInputsAreFirstRead(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills in the middle of it, by how many of %d stores were filled then: %v", kills, all, within)
-	if kills < 3 {
+	if kills < wanted {
 		t.Errorf("only %d kills came while a store was filled", kills)
 	}
 }
