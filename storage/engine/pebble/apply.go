@@ -81,6 +81,10 @@ const (
 
 // makeRoom waits until flushes and compactions have caught up, or have failed.
 // The database would wait for ever if they fail, so it is told not to wait.
+//
+// Memtables are bounded by their bytes, not by their number: the first ones of an
+// engine are small, and the database flushes none of them before they take half of
+// a whole one together. Beyond two whole ones it always has something to flush.
 func (e *Engine) makeRoom(bytes int) error {
 	e.unlooked += bytes
 	if e.unlooked < int(e.opts.MemTableSize)/2 {
@@ -89,8 +93,7 @@ func (e *Engine) makeRoom(bytes int) error {
 	e.unlooked = 0
 	for {
 		m := e.db.Metrics()
-		if m.MemTable.Count <= int64(e.memtables+1) && m.MemTable.Size <= uint64(e.memtables+1)*e.opts.MemTableSize &&
-			m.Levels[0].Sublevels <= l0Sublevels {
+		if m.MemTable.Size <= uint64(e.memtables+1)*e.opts.MemTableSize && m.Levels[0].Sublevels <= l0Sublevels {
 			return nil
 		}
 		select {
