@@ -279,6 +279,37 @@ func TestAFunctionOfSideInputsThatFailsEndsTheContainer(t *testing.T) {
 	}
 }
 
+// A panic of the function fails the container, as one of a task does: the process
+// and its other tasks end in order.
+func TestAFunctionOfSideInputsThatPanicsEndsTheContainer(t *testing.T) {
+	for _, filling := range []bool{true, false} {
+		r := sideRig(t, 1, 1, false).set("stores.users.side.inputs.processor.factory", "bad")
+		if filling {
+			r.user(0, "a", "1")
+		}
+		c, err := r.sideContainer(map[string]task.SideInput{"bad": func(m *task.Message, s task.Store) error {
+			var none map[string]int
+			none[string(m.KeyBytes)]++
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- c.Run(t.Context()) }()
+		if !filling {
+			r.user(0, "a", "1")
+		}
+		if err := <-done; err == nil || !strings.Contains(err.Error(), "mem.users, partition 0, offset 0: panic: assignment to entry in nil map (the stack is in the log)") {
+			t.Errorf("%v", err)
+		}
+		if log := r.log.String(); !strings.Contains(log, "side_test.go:") {
+			t.Errorf("no stack in the log:\n%s", log)
+		}
+		r.sys.Close()
+	}
+}
+
 func TestAnUnknownFunctionOfSideInputsIsWrongConfiguration(t *testing.T) {
 	r := sideRig(t, 1, 1, false).set("stores.users.side.inputs.processor.factory", "com.example.X")
 	_, err := r.sideContainer(nil)

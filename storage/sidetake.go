@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime/debug"
 
 	"heddle/serde"
 	"heddle/storage/engine"
@@ -74,7 +75,7 @@ func (s *Side) takeMessages(at *place, batch []task.Message, load engine.Load) e
 // entry puts what one message says into the store.
 func (s *Side) entry(m *task.Message, load engine.Load) error {
 	if s.process != nil {
-		return s.process(m, s.st.store)
+		return s.call(m)
 	}
 	if m.KeyBytes == nil {
 		s.passed++
@@ -94,6 +95,18 @@ func (s *Side) entry(m *task.Message, load engine.Load) error {
 		return load.Add(key, value)
 	}
 	return s.st.pending.Apply([]engine.Write{{Key: string(key), Value: value}}, nil)
+}
+
+// call hands a message to the program's function. A panic of it is an error: it
+// would take the process with it, and with that the tasks' last commits.
+func (s *Side) call(m *task.Message) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.st.logger.Error("panic in the function of the side inputs", "function", s.st.spec.SideProcessor, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v (the stack is in the log)", r)
+		}
+	}()
+	return s.process(m, s.st.store)
 }
 
 // recoded is a key or a value as the store encodes it. Without a serde of the
