@@ -151,6 +151,9 @@ func (c *Container) Run(ctx context.Context) (err error) {
 	} else if late := c.failed(); late != nil {
 		err = late // told to stop, and something of the start did not end
 	}
+	if c.opts.Ending != nil {
+		defer c.opts.Ending()()
+	}
 	err = c.shut(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -44,6 +44,29 @@ func TestFailureToWriteFailsTheCommit(t *testing.T) {
 	}
 }
 
+// A task's Close that never returns is bounded from outside, however the container
+// came to its end: with a failure, or by itself.
+func TestEndingIsToldBeforeClose(t *testing.T) {
+	for name, process := range map[string]func(task.Context, *task.Message) error{
+		"after a failure": func(task.Context, *task.Message) error { return errTest },
+		"in order":        func(task.Context, *task.Message) error { return nil },
+	} {
+		r := newRig(t, 1)
+		r.until = true
+		told, over := make(chan struct{}), make(chan struct{})
+		r.ending = func() func() {
+			close(told)
+			return func() { close(over) }
+		}
+		r.newTask = calls{process: process, close: func() error { <-told; return nil }}.factory()
+		r.fill(0, "a")
+		if err := r.run(); (name == "in order") != (err == nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+		<-over
+	}
+}
+
 func TestFailureToWriteTheCheckpoint(t *testing.T) {
 	r := newRig(t, 1)
 	r.until = true

@@ -31,6 +31,7 @@ type rig struct {
 	partitions  int32
 	newTask     task.Factory
 	failpoint   func(string, Step) error
+	ending      func() func()
 	until       bool
 	preloaded   map[system.Partition]int64
 	events      *recorder
@@ -127,7 +128,7 @@ func (r *rig) container() *Container {
 		Checkpoints: checkpoints, Stores: specs,
 		Metrics: newMeasures(cfg, "0").of,
 		Events:  r.events, Logger: logger,
-		UntilCaughtUp: r.until, Preloaded: r.preloaded, Failpoint: r.failpoint,
+		UntilCaughtUp: r.until, Preloaded: r.preloaded, Failpoint: r.failpoint, Ending: r.ending,
 	})
 	if err != nil {
 		r.t.Fatal(err)

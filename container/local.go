@@ -104,7 +104,7 @@ func (j *localJob) run(ctx context.Context, c config.Config, newTask task.Factor
 			Config: c, Model: pl.model.Containers[id], NewTask: newTask, System: systems.Get,
 			Checkpoints: pl.checkpoints, Stores: pl.specs, Metrics: m.of, Events: sink, Logger: log,
 			UntilCaughtUp: until, Preloaded: preloaded, JobTasks: jobTasks(pl.model),
-			SideInputs: j.sideInputs,
+			SideInputs: j.sideInputs, Ending: j.overdue,
 		})
 		if err != nil {
 			return err

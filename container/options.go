@@ -62,6 +62,10 @@ type Options struct {
 	// fails the container, which commits nothing more. It is for processes that
 	// cannot know otherwise that another one has taken their place.
 	MayCommit func(ctx context.Context) error
+	// Ending, if not nil, is called when the container has nothing left to do but to
+	// close what it has, in order or after a failure, and over when that is done: the
+	// task's own Close may never return.
+	Ending func() (over func())
 	// Failpoint is called at each step of each commit, and after each window; its
 	// error fails the container there. For tests.
 	Failpoint func(taskName string, s Step) error

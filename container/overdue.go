@@ -12,8 +12,8 @@ import (
 // less than run-job kill and the application master wait before they kill, 5 s and 10 s.
 const overdueAfter = 4500 * time.Millisecond
 
-// overdue ends the process if its graceful end, which begins now, is not over in
-// time: whatever the end hangs in, who waits for the process is told, and a
+// overdue ends the process if its graceful end, or the last part of any end, which
+// begins now, is not over in time: whatever the end hangs in, who waits for the process is told, and a
 // supervisor can start another. over takes that back.
 func (p *program) overdue(shutdown time.Duration, log *slog.Logger) (over func()) {
 	if p.exit == nil {

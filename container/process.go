@@ -179,6 +179,7 @@ func (j *process) run(ctx, starting context.Context, model jobmodel.JobModel) (e
 		Config: c, Model: mine, MayCommit: mayCommit, NewTask: newTask, System: systems.Get, Checkpoints: checkpoints, Stores: specs,
 		Metrics: m.of, Logger: j.log, UntilCaughtUp: config.HeddleRunUntilCaughtUp.Of(c), Preloaded: preloaded, StartedAt: j.began,
 		JobTasks: jobTasks(model), Getenv: p.getenv, SideInputs: p.sideInputs, Failpoint: p.failpoint,
+		Ending: j.overdue,
 	})
 	if err != nil {
 		return err
