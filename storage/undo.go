@@ -8,10 +8,36 @@ import (
 	"heddle/task"
 )
 
-// maxChanged bounds what changes keeps in mind.
-const maxChanged = 1 << 20
+// maxChanged bounds what changes keeps in mind, in bytes: that of a million short
+// keys. Several stores may be restored at a time.
+const (
+	maxChanged      = 64 << 20
+	changedOverhead = 48 // about what the map takes of a key besides its bytes
+)
 
 var errEnough = errors.New("enough was read")
+
+// changed are the keys whose last record so far leaves another value.
+type changed struct {
+	keys  map[string]struct{}
+	bytes int
+}
+
+// note notes whether the newest record of a key makes a difference; false: it is
+// too much to keep in mind.
+func (c *changed) note(key []byte, differs bool) bool {
+	_, there := c.keys[textOf(key)]
+	switch {
+	case differs == there:
+	case differs:
+		c.keys[string(key)] = struct{}{}
+		c.bytes += len(key) + changedOverhead
+	default:
+		delete(c.keys, textOf(key))
+		c.bytes -= len(key) + changedOverhead
+	}
+	return c.bytes <= maxChanged
+}
 
 // changes tells if the records in [from, to), applied to the restored state,
 // leave another one.
@@ -19,7 +45,7 @@ func (r *restorer) changes(ctx context.Context, from, to int64) (bool, error) {
 	r.p.Undoing = true
 	keyless := r.keyless
 	defer func() { r.keyless = keyless }() // undo counts them
-	changed := map[string]struct{}{}
+	c := changed{keys: map[string]struct{}{}}
 	var value []byte
 	err := r.read(ctx, from, to, func(m *task.Message) error {
 		var ok bool
@@ -27,12 +53,8 @@ func (r *restorer) changes(ctx context.Context, from, to int64) (bool, error) {
 		if value, ok, err = r.st.state.Get(value[:0], textOf(m.KeyBytes)); err != nil {
 			return err
 		}
-		if ok == (m.ValueBytes != nil) && bytes.Equal(value, m.ValueBytes) {
-			delete(changed, textOf(m.KeyBytes))
-			return nil
-		}
-		changed[string(m.KeyBytes)] = struct{}{}
-		if len(changed) > maxChanged {
+		same := ok == (m.ValueBytes != nil) && bytes.Equal(value, m.ValueBytes)
+		if !c.note(m.KeyBytes, !same) {
 			return errEnough
 		}
 		return nil
@@ -40,7 +62,7 @@ func (r *restorer) changes(ctx context.Context, from, to int64) (bool, error) {
 	if err != nil && !errors.Is(err, errEnough) {
 		return false, err
 	}
-	return len(changed) > 0, nil
+	return len(c.keys) > 0, nil
 }
 
 func (r *restorer) undo(ctx context.Context, from, to int64) error {
