@@ -33,8 +33,8 @@ type link struct {
 	client coordinatorClient
 	target controlled
 	report func() coordinator.Report
-	// running is closed once the tasks run, of which the application master hears at
-	// once: somebody waits for it. nil: never.
+	// running is closed once the tasks run, of which the application master hears
+	// soon (settling), as somebody waits for it. nil: never.
 	running <-chan struct{}
 	// end ends everything at once.
 	end func(why error)
@@ -72,6 +72,9 @@ const (
 	firstReport    = time.Second
 	maxReportPause = 10 * time.Second
 	retryPause     = 500 * time.Millisecond
+	// settling is what passes before tasks are said to run: one that fails at its
+	// first messages mostly has by then, and the submit that waits shows the failure.
+	settling = 250 * time.Millisecond
 )
 
 // verdict is what follows from how long the application master has been
@@ -109,6 +112,8 @@ func (l *link) reports(ctx context.Context) {
 			return
 		case <-running:
 			running = nil
+			timer.Reset(settling)
+			continue
 		case <-timer.C:
 		}
 		reply, err := l.client.Report(ctx, l.report())

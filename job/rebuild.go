@@ -121,6 +121,8 @@ func (j *Job) RebuildStore(ctx context.Context, r Rebuild, each func(RebuiltTask
 	if err := emptyFolder(r.Dir); err != nil {
 		return err
 	}
+	// From here on it may wait, for a transaction that is open, and says for what.
+	j.say.Release()
 	for n, name := range tasks {
 		t := RebuiltTask{Task: name, Folder: fmt.Sprintf("task-%d", n), Changelog: spec.Changelog.String(), Partition: partitions[name]}
 		b := storage.Rebuild{Spec: spec, Partition: t.Partition, ToEnd: r.ToEnd, Dir: filepath.Join(r.Dir, t.Folder), Logger: j.log, Now: time.Now}

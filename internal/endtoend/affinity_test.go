@@ -105,14 +105,15 @@ func localityOf(t testing.TB, g *grid.Grid, id string) map[string]string {
 	return hosts
 }
 
-// Containers go to the hosts that the coordinator stream names, come back there after a kill, and go
-// elsewhere after the time-out when the host is gone, which the next start then prefers.
-func TestHostAffinity(t *testing.T) {
+// hostAffinity: containers go to the hosts that the coordinator stream names, come back there after a kill,
+// and go elsewhere after the time-out when the host is gone, which the next start then prefers.
+func hostAffinity(t *testing.T) {
 	g := grid.Use(t)
 	l := newLatency(t, g, "yarn", 4)
 	l.set("job.container.count", "2")
 	l.set("task.shutdown.ms", "2000") // a silent container is replaced after 30 s, this and 10 s
-	l.set("cluster-manager.container.request.timeout.ms", "3000")
+	// So long a busy host may take to give a container.
+	l.set("cluster-manager.container.request.timeout.ms", "8000")
 
 	// Without affinity nothing is written.
 	id := l.submit()

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -133,7 +132,7 @@ func TestQuestionsThroughTheProxy(t *testing.T) {
 		t.Fatalf("no process of %+v: %v", victim, found)
 	}
 	tasks := tasksOf(t, g, id, victim.ID)
-	if os.Getenv("HEDDLE_SOAK") == "1" { // it takes the 15 s that a container may take to answer
+	if soaking { // it takes the 15 s that a container may take to answer
 		halt(t, found[at], syscall.SIGSTOP)
 		r := try(t, "state", "count", "counts", "--application="+id, "--task="+tasks[0])
 		halt(t, found[at], syscall.SIGCONT)

@@ -38,6 +38,7 @@ func TestFoldersForState(t *testing.T) {
 	t.Setenv("LOGGED_STORE_BASE_DIR", base)
 	l := newLatency(t, g, "yarn", 1)
 	l.set("job.host-affinity.enabled", "true")
+	l.set("cluster-manager.container.request.timeout.ms", "60000") // the host is there, and may be busy
 	id := l.submit()
 	l.awaitRunning(id)
 	container := func() (grid.Process, string) {

@@ -112,10 +112,11 @@ func difference(want, got map[string]int64) grid.Delivery {
 	return d
 }
 
-func TestGroupByRunsAlikeEverywhere(t *testing.T) {
+func groupByRuns(t *testing.T, factories ...string) {
+	t.Helper()
 	g := grid.Use(t)
 	const n = 4000
-	for _, factory := range []string{"thread", "process", "yarn"} {
+	for _, factory := range factories {
 		t.Run(factory, func(t *testing.T) {
 			b := newGroupBy(t, g, factory)
 			view := pageView(b.views, 4)

@@ -136,10 +136,11 @@ func exactly(t testing.TB, d grid.Delivery) {
 	}
 }
 
-func TestLatencyRunsAlikeEverywhere(t *testing.T) {
+func latencyRuns(t *testing.T, factories ...string) {
+	t.Helper()
 	g := grid.Use(t)
 	const partitions, n = 4, 4000
-	for _, factory := range []string{"thread", "process", "yarn"} {
+	for _, factory := range factories {
 		for _, serde := range []string{"json", "string"} {
 			t.Run(factory+"/"+serde, func(t *testing.T) {
 				l := newLatency(t, g, factory, partitions)

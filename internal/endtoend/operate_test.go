@@ -53,7 +53,7 @@ func TestWaysToKill(t *testing.T) {
 		{"operation", "KILLED", true, func(t *testing.T, j *job, id string) { j.run(0, "--operation=kill") }},
 		{"ResourceManager", "KILLED", false, func(t *testing.T, j *job, id string) { g.KillApplication(t, id) }},
 	}
-	if os.Getenv("HEDDLE_SOAK") == "1" { // it waits until kill forces the end
+	if soaking { // it waits until kill forces the end
 		ways = append(ways, way{"run-job kill of a frozen container", "KILLED", false, func(t *testing.T, j *job, id string) {
 			for _, p := range g.Processes(t, "run-container", id) {
 				if err := syscall.Kill(p.PID, syscall.SIGSTOP); err != nil {
@@ -291,6 +291,11 @@ func TestWhatCommandsPrint(t *testing.T) {
 	l.awaitRead(id, l.in)
 
 	t.Run("status", func(t *testing.T) {
+		// A report's counters are a moment older than the positions in it.
+		grid.Eventually(t, soon, "all are counted", func() (bool, string) {
+			s, err := l.appStatus(id)
+			return err == nil && s.Totals.Processed == 100, fmt.Sprintf("%+v, %v", s, err)
+		})
 		for _, args := range [][]string{{"status", id, "--json"}, append([]string{"status", "--json"}, l.config()...)} {
 			r := try(t, args...)
 			var s status
@@ -533,9 +538,10 @@ func coordinatorURL(t testing.TB, g *grid.Grid, id string) string {
 	return ""
 }
 
-func TestUntilCaughtUpEndsWhereTheInputEndedAtTheStart(t *testing.T) {
+func untilCaughtUp(t *testing.T, factories ...string) {
+	t.Helper()
 	g := grid.Use(t)
-	for _, factory := range []string{"thread", "process", "yarn"} {
+	for _, factory := range factories {
 		t.Run(factory, func(t *testing.T) {
 			l := newLatency(t, g, factory, 4)
 			live := produceLive(t, g, distinctClick(l.in, 4), 20, 10*time.Millisecond)

@@ -11,12 +11,13 @@ import (
 	"heddle/internal/grid"
 )
 
-// TestBootstrapAndBroadcast: on a real Kafka a bootstrap stream is read first at
+// bootstrapAndBroadcast: on a real Kafka a bootstrap stream is read first at
 // every start, and a broadcast one by every task, each from its own checkpoint.
-func TestBootstrapAndBroadcast(t *testing.T) {
+func bootstrapAndBroadcast(t *testing.T, factories ...string) {
+	t.Helper()
 	g := grid.Use(t, grid.Kafka)
 	const rules, clicks, tasks = 3000, 4000, 4
-	for _, factory := range []string{"thread", "process"} {
+	for _, factory := range factories {
 		t.Run(factory, func(t *testing.T) {
 			first, second := g.Topic(t, "first", 1), g.Topic(t, "second", 1)
 			all, in := g.Topic(t, "rules", 2), g.Topic(t, "clicks", tasks)

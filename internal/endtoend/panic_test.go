@@ -70,6 +70,7 @@ func (p *panicking) produce(n int) {
 func TestPanicSkipsNothing(t *testing.T) {
 	g := grid.Use(t)
 	p := newPanicking(t, g)
+	p.set("cluster-manager.container.retry.count", "1000") // however long it takes to look at two failures
 	const n = 101
 	p.produce(n)
 	run := p.start()
@@ -160,10 +161,11 @@ func TestPanicIsTheCause(t *testing.T) {
 	holds("the diagnostics", g.Application(t, st.ApplicationID).Diagnostics)
 }
 
-// A checkpoint of another grouper is neither read nor overwritten, wherever the job runs.
-func TestCheckpointOfAnotherGrouper(t *testing.T) {
+// checkpointOfAnotherGrouper: such a one is neither read nor overwritten, wherever the job runs.
+func checkpointOfAnotherGrouper(t *testing.T, factories ...string) {
+	t.Helper()
 	g := grid.Use(t)
-	for _, factory := range []string{"thread", "process", "yarn"} {
+	for _, factory := range factories {
 		t.Run(factory, func(t *testing.T) {
 			l := newLatency(t, g, factory, 2)
 			sent := l.produceDistinct(50)

@@ -37,12 +37,13 @@ func totalsOf(t testing.TB, lines string) map[string]int64 {
 	return out
 }
 
-// TestStateOfARunningJob asks a running job for its totals, and rebuilds them from
+// stateOfARunningJob asks a running job for its totals, and rebuilds them from
 // the changelog when it has ended: all must be those of the input.
-func TestStateOfARunningJob(t *testing.T) {
+func stateOfARunningJob(t *testing.T, factories ...string) {
+	t.Helper()
 	g := grid.Use(t)
 	const n = 2000
-	for _, factory := range []string{"yarn", "process", "thread"} {
+	for _, factory := range factories {
 		t.Run(factory, func(t *testing.T) {
 			b := newGroupBy(t, g, factory)
 			j := b.count

@@ -12,12 +12,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"heddle/internal/grid"
 )
 
-// inTransaction writes records in a transaction of its own; abort ends it.
+// offsetsOf are a topic's offsets by partition.
+func offsetsOf(listed kadm.ListedOffsets) map[int32]int64 {
+	offsets := map[int32]int64{}
+	listed.Each(func(o kadm.ListedOffset) { offsets[o.Partition] = o.Offset })
+	return offsets
+}
+
+// inTransaction writes records to a topic in a transaction of its own; abort ends it.
 func inTransaction(t testing.TB, g *grid.Grid, records ...*kgo.Record) (abort func()) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(g.KafkaAddress), kgo.TransactionalID(grid.Name("tail")),
@@ -26,10 +34,25 @@ func inTransaction(t testing.TB, g *grid.Grid, records ...*kgo.Record) (abort fu
 		t.Fatal(err)
 	}
 	abort = sync.OnceFunc(func() {
-		if err := client.EndTransaction(context.WithoutCancel(t.Context()), kgo.TryAbort); err != nil {
+		defer client.Close()
+		ctx := context.WithoutCancel(t.Context())
+		if err := client.EndTransaction(ctx, kgo.TryAbort); err != nil {
 			t.Error(err)
+			return
 		}
-		client.Close()
+		// It is acknowledged before its marker lies in every partition.
+		grid.Eventually(t, soon, "the transaction is over in every partition", func() (bool, string) {
+			admin := kadm.NewClient(client)
+			ends, err := admin.ListEndOffsets(ctx, records[0].Topic)
+			if err != nil {
+				return false, err.Error()
+			}
+			stable, err := admin.ListCommittedOffsets(ctx, records[0].Topic)
+			if err != nil {
+				return false, err.Error()
+			}
+			return maps.Equal(offsetsOf(stable), offsetsOf(ends)), fmt.Sprint(offsetsOf(stable), offsetsOf(ends))
+		})
 	})
 	t.Cleanup(abort)
 	if err := client.BeginTransaction(); err != nil {
@@ -41,17 +64,17 @@ func inTransaction(t testing.TB, g *grid.Grid, records ...*kgo.Record) (abort fu
 	return abort
 }
 
-// TestStoreRebuiltBesideTransactions: a store is rebuilt from its changelog, at whose end lie a
+// storeRebuiltBesideTransactions: a store is rebuilt from its changelog, at whose end lie a
 // transaction that was aborted and one that is open: neither is in it, to the last checkpoint and to
 // the end, under both guarantees, and nothing of the job is changed. At-least-once, whose own records
 // may lie behind the open one, the end is waited for until that one is over, with one line that says so.
-func TestStoreRebuiltBesideTransactions(t *testing.T) {
-	g := grid.Use(t)
+func storeRebuiltBesideTransactions(t *testing.T) {
+	g := grid.Use(t, grid.Kafka)
 	for _, guarantee := range []string{"at-least-once", "exactly-once"} {
 		t.Run(guarantee, func(t *testing.T) {
 			b := newGroupBy(t, g, "process")
-			t.Setenv("LOGGED_STORE_BASE_DIR", t.TempDir())
 			j := b.count
+			j.set("job.logged.store.base.dir", t.TempDir())
 			j.set("heddle.processing.guarantee", guarantee)
 			j.set("task.window.ms", "200")
 			j.set("task.commit.ms", "200")
@@ -108,6 +131,7 @@ func TestStoreRebuiltBesideTransactions(t *testing.T) {
 			}
 			p, dir := restore("end")
 			p.awaitOutput("a transaction is open on the changelog")
+			t.Logf("told after %.1f s that a transaction is open", time.Since(p.began).Seconds())
 			abort()
 			exact("end", p, dir, g.EndOffsets(t, b.counts))
 		})

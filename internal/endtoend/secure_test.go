@@ -147,7 +147,7 @@ func securedJob(t *testing.T, g *grid.Grid, factory string) {
 
 func awaitRecords(t *testing.T, g *grid.Grid, topic string, n int) {
 	t.Helper()
-	grid.Eventually(t, soon, fmt.Sprintf("%d records in %s", n, topic), func() (bool, string) {
+	grid.Eventually(t, commandLimit, fmt.Sprintf("%d records in %s", n, topic), func() (bool, string) {
 		got := len(g.ReadAll(t, topic))
 		return got >= n, strconv.Itoa(got)
 	})

@@ -118,6 +118,7 @@ func TestStateOnDiskSurvivesKills(t *testing.T) {
 	b := newGroupBy(t, g, "yarn")
 	b.count.set("job.container.count", "2")
 	b.count.set("job.host-affinity.enabled", "true")
+	b.count.set("cluster-manager.container.request.timeout.ms", "60000") // the host is there, and may be busy
 	state := filepath.Join(base, "heddle-v1", b.count.name+"-1", "counts")
 
 	// What Samza leaves in the same base, and another job of ours.

@@ -191,7 +191,10 @@ func Values(records []*kgo.Record) []string {
 
 func (g *Grid) client(t testing.TB, options ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(g.KafkaAddress))...)
+	// A topic that was made just now is asked for again soon, not after the client's 5 s.
+	options = append(options, kgo.SeedBrokers(g.KafkaAddress), kgo.MetadataMinAge(50*time.Millisecond),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }))
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		t.Fatalf("Kafka client for %s: %v", g.KafkaAddress, err)
 	}

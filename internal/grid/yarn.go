@@ -108,7 +108,7 @@ func (g *Grid) KillApplication(t testing.TB, id string) {
 	}
 	var answer struct{}
 	g.rm(t, http.MethodPut, "/ws/v1/cluster/apps/"+id+"/state?user.name="+app.User, `{"state":"KILLED"}`, &answer)
-	g.AwaitApplication(t, 30*time.Second, id, "KILLED", "FINISHED", "FAILED")
+	g.AwaitApplication(t, 90*time.Second, id, "KILLED", "FINISHED", "FAILED")
 }
 
 // rm asks the ResourceManager and decodes its JSON answer.

@@ -156,17 +156,21 @@ format() {
 container_processes() {
   local name entry pid cwd sid container stat wanted=' '
   for name in "$@"; do wanted+="$name "; done
-  local -A container_of_session=()
+  local -A container_of_session=() cwds=()
   local rows=()
+  # One program for all processes of the machine: tests ask often.
+  while IFS= read -r -d '' entry && IFS= read -r -d '' cwd; do cwds[$entry]=$cwd; done \
+    < <(find /proc/[0-9]* -maxdepth 1 -name cwd -printf '%h\0%l\0' 2>/dev/null)
   for entry in /proc/[0-9]*; do
-    pid=${entry#/proc/}
-    stat=$(cat "$entry/stat" 2>/dev/null) || continue
+    pid=${entry#/proc/} stat=
+    { IFS= read -r -d '' stat <"$entry/stat"; } 2>/dev/null
+    [[ -n $stat ]] || continue # it has ended
     stat=${stat##*) }
     # state ppid pgrp session
     set -- $stat
     [[ $1 != Z ]] || continue
     sid=$4
-    cwd=$(readlink "$entry/cwd" 2>/dev/null) || cwd=
+    cwd=${cwds[$entry]:-}
     rows+=("$pid $sid")
     if [[ $cwd == "$GRID_HOME"/nm*/local/*/container_* ]]; then
       name=${cwd#"$GRID_HOME"/}
