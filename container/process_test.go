@@ -216,6 +216,7 @@ func TestContainerThatIsGivenUpEnds(t *testing.T) {
 		"exactly-once":  "test: the application master no longer counts this process",
 	} {
 		t.Run(guarantee, func(t *testing.T) {
+			t.Parallel()
 			j := newEmbeddedJob(t, map[string]string{"heddle.processing.guarantee": guarantee})
 			j.create("in", 1)
 			c := newCluster(t, j)

@@ -10,5 +10,8 @@
 // bin/measure.sh runs its measurements: how long a submit and a recovery take, and how large the
 // processes and the package are.
 //
+// HEDDLE_SOAK=1 adds those that take longer than continuous integration has time for; CONTRIBUTING.md
+// lists them. Package tasks is the program of tasks that no example has.
+//
 // It tests nothing that a test of one package can show, and holds no code of the product.
 package endtoend
