@@ -106,9 +106,20 @@ func (g *Grid) ProduceLines(t testing.TB, topic string, lines []string) {
 // EndOffsets are the end offsets of a topic's partitions for a reader of committed records.
 func (g *Grid) EndOffsets(t testing.TB, topic string) map[int32]int64 {
 	t.Helper()
+	return g.ends(t, topic, (*kadm.Client).ListCommittedOffsets)
+}
+
+// Ends are the end offsets of a topic's partitions, with what lies in open transactions.
+func (g *Grid) Ends(t testing.TB, topic string) map[int32]int64 {
+	t.Helper()
+	return g.ends(t, topic, (*kadm.Client).ListEndOffsets)
+}
+
+func (g *Grid) ends(t testing.TB, topic string, list func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets, error)) map[int32]int64 {
+	t.Helper()
 	ends := map[int32]int64{}
 	g.admin(t, func(ctx context.Context, admin *kadm.Client) error {
-		offsets, err := admin.ListCommittedOffsets(ctx, topic)
+		offsets, err := list(admin, ctx, topic)
 		if err == nil {
 			err = offsets.Error()
 		}
