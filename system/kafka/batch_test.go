@@ -332,3 +332,58 @@ func TestReadBatchesLikeTheClient(t *testing.T) {
 		}
 	}
 }
+
+// TestPieces compares what is handed over in pieces with all of it at once.
+func TestPieces(t *testing.T) {
+	src := source("in", 0)
+	raw := slices.Concat(testBatch(t, 0, 4, -1, 0, kgo.NoCompression(), 0, 1, 2, 4), testBatch(t, 5, 5, -1, 0, kgo.SnappyCompression(), 5),
+		marker(6, 1, true), testBatch(t, 7, 19, -1, 0, kgo.ZstdCompression(), 7, 8, 9, 10, 12, 19))
+	for from := range int64(20) {
+		whole, err := reader.read(src, raw, from, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for to := from + 1; to <= 21; to++ {
+			want := before(whole.messages, to)
+			for most := 1; most < 13; most++ {
+				a := answer{from: from}
+				if a.decoded, a.runs, err = reader.open(src, raw, from, nil, nil); err != nil || a.next != 20 {
+					t.Fatalf("next %d, %v", a.next, err)
+				}
+				var got []task.Message
+				err := a.give(src, to, most, func(d *decoded) error {
+					if len(d.messages) > most {
+						t.Errorf("%d messages in a piece of %d", len(d.messages), most)
+					}
+					got = append(got, d.messages...)
+					return nil
+				})
+				if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Fatalf("from %d to %d in pieces of %d: %v, %v\nwant %v", from, to, most, got, err, want)
+				}
+			}
+		}
+	}
+}
+
+// TestPiecesEnd sees that an error, of who takes the messages or of a record, ends it.
+func TestPiecesEnd(t *testing.T) {
+	src := source("in", 0)
+	raw := testBatch(t, 0, 4, -1, 0, kgo.NoCompression(), 0, 1, 2, 3, 4)
+	open := func() answer {
+		d, runs, err := reader.open(src, raw, 0, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer{decoded: d, runs: runs}
+	}
+	a, stop, n := open(), errors.New("stop"), 0
+	if err := a.give(src, 5, 2, func(*decoded) error { n++; return stop }); !errors.Is(err, stop) || n != 1 {
+		t.Errorf("%v after %d pieces", err, n)
+	}
+	a, n = open(), 0
+	a.runs[0].records = a.runs[0].records[:len(a.runs[0].records)-1]
+	if err := a.give(src, 5, 2, func(d *decoded) error { n += len(d.messages); return nil }); !errors.Is(err, errBadBatch) || n != 4 {
+		t.Errorf("%v after %d messages", err, n)
+	}
+}

@@ -63,8 +63,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// run is a batch whose records are wanted: its header, and its records,
-// decompressed.
+// run is a batch whose records are wanted: its header, and those of its records,
+// decompressed, that are not messages yet.
 type run struct {
 	header  []byte
 	records []byte
@@ -75,26 +75,47 @@ type run struct {
 // cut off at the end is left for the next fetch. aborted are the answer's
 // aborted transactions.
 func (r *batchReader) read(src *task.Source, raw []byte, from int64, aborted []kmsg.FetchResponseTopicPartitionAbortedTransaction) (decoded, error) {
+	var few [16]run
+	d, runs, err := r.open(src, raw, from, aborted, few[:0])
+	if err != nil || len(runs) == 0 {
+		return d, err
+	}
+	total := recordsOf(runs)
+	d.messages = make([]task.Message, 0, total)
+	for i := range runs {
+		if err := d.add(src, &runs[i], from, total); err != nil {
+			return d, err
+		}
+	}
+	return d, nil
+}
+
+func recordsOf(runs []run) (n int) {
+	for i := range runs {
+		n += runs[i].count
+	}
+	return n
+}
+
+// open is read but for the records, which it leaves in runs, appended to those given.
+// Of an answer that holds batches of before Kafka 0.11 everything is read.
+func (r *batchReader) open(src *task.Source, raw []byte, from int64, aborted []kmsg.FetchResponseTopicPartitionAbortedTransaction, runs []run) (decoded, []run, error) {
 	d := decoded{next: from, epoch: -1}
-	var (
-		few   [16]run
-		runs  = few[:0]
-		total int
-		abort = aborter{r.committed, slices.Clone(aborted), nil}
-	)
+	abort := aborter{r.committed, slices.Clone(aborted), nil}
 	slices.SortFunc(abort.waiting, func(a, b kmsg.FetchResponseTopicPartitionAbortedTransaction) int {
 		return int(max(-1, min(1, a.FirstOffset-b.FirstOffset)))
 	})
 	for len(raw) >= batchOverhead {
 		size := int64(int32(binary.BigEndian.Uint32(raw[lengthAt:]))) + 12
 		if raw[magicAt] < 2 {
-			return r.readOld(src, raw, d, runs)
+			d, err := r.readOld(src, raw, d, runs)
+			return d, nil, err
 		}
 		if raw[magicAt] > 2 {
-			return d, fmt.Errorf("%w: version %d is unknown", errBadBatch, raw[magicAt])
+			return d, nil, fmt.Errorf("%w: version %d is unknown", errBadBatch, raw[magicAt])
 		}
 		if size < batchOverhead {
-			return d, fmt.Errorf("%w: its length is %d", errBadBatch, size)
+			return d, nil, fmt.Errorf("%w: its length is %d", errBadBatch, size)
 		}
 		if size > int64(len(raw)) {
 			break
@@ -104,7 +125,7 @@ func (r *batchReader) read(src *task.Source, raw []byte, from int64, aborted []k
 		first := int64(binary.BigEndian.Uint64(batch))
 		last := first + int64(int32(binary.BigEndian.Uint32(batch[lastDeltaAt:])))
 		if r.checkCRC && crc32.Checksum(batch[crcFrom:], castagnoli) != binary.BigEndian.Uint32(batch[crcAt:]) {
-			return d, fmt.Errorf("%w: the checksum of the batch at offset %d is wrong", errBadBatch, first)
+			return d, nil, fmt.Errorf("%w: the checksum of the batch at offset %d is wrong", errBadBatch, first)
 		}
 		if last < from {
 			continue
@@ -112,42 +133,32 @@ func (r *batchReader) read(src *task.Source, raw []byte, from int64, aborted []k
 		attributes := binary.BigEndian.Uint16(batch[attributesAt:])
 		wanted, err := abort.wants(batch, attributes, last)
 		if err != nil {
-			return d, fmt.Errorf("%w at offset %d: %w", errBadBatch, first, err)
+			return d, nil, fmt.Errorf("%w at offset %d: %w", errBadBatch, first, err)
 		}
 		if count := int(int32(binary.BigEndian.Uint32(batch[countAt:]))); wanted && count != 0 {
 			u := run{header: batch[:batchOverhead], records: batch[batchOverhead:], count: count}
 			if codec := kgo.CompressionCodecType(attributes & codecBits); codec != 0 {
 				if u.records, err = r.codec.Decompress(u.records, codec); err != nil {
-					return d, fmt.Errorf("%w: decompress the batch at offset %d: %w", errBadBatch, first, err)
+					return d, nil, fmt.Errorf("%w: decompress the batch at offset %d: %w", errBadBatch, first, err)
 				}
 			}
 			// The count comes from outside: it is believed as far as there are
 			// bytes for it.
 			if count < 0 || count > len(u.records)/smallestRecord || count > largestBatchCount {
-				return d, fmt.Errorf("%w: the batch at offset %d counts %d records in %d bytes", errBadBatch, first, count, len(u.records))
+				return d, nil, fmt.Errorf("%w: the batch at offset %d counts %d records in %d bytes", errBadBatch, first, count, len(u.records))
 			}
 			runs = append(runs, u)
-			total += count
 		}
 		d.next = last + 1
 		d.epoch = int32(binary.BigEndian.Uint32(batch[epochAt:]))
 	}
-	if total == 0 {
-		return d, nil
-	}
-	d.messages = make([]task.Message, 0, total)
-	for i := range runs {
-		if err := d.add(src, &runs[i], from); err != nil {
-			return d, err
-		}
-	}
-	return d, nil
+	return d, runs, nil
 }
 
 // readOld reads batches of Kafka before 0.11, which the client knows how to.
 func (r *batchReader) readOld(src *task.Source, raw []byte, d decoded, before []run) (decoded, error) {
 	for i := range before {
-		if err := d.add(src, &before[i], d.next); err != nil {
+		if err := d.add(src, &before[i], d.next, before[i].count); err != nil {
 			return d, err
 		}
 	}
@@ -175,16 +186,18 @@ func appendMessages(ms []task.Message, src *task.Source, records []*kgo.Record) 
 	return ms, bytes
 }
 
-// add appends the messages of a batch's records. It is the hottest code of
-// reading: it goes over the bytes once, with an index.
-func (d *decoded) add(src *task.Source, u *run, from int64) error {
+// add appends the messages of a batch's next records, most of them at the most, and
+// takes these out of it. It is the hottest code of reading: it goes over the bytes
+// once, with an index.
+func (d *decoded) add(src *task.Source, u *run, from int64, most int) error {
 	first := int64(binary.BigEndian.Uint64(u.header))
 	attributes := binary.BigEndian.Uint16(u.header[attributesAt:])
 	firstTime := int64(binary.BigEndian.Uint64(u.header[firstTimeAt:]))
 	maxTime := int64(binary.BigEndian.Uint64(u.header[maxTimeAt:]))
 	b := u.records
 	at := 0
-	for range u.count {
+	taken := min(u.count, most)
+	for range taken {
 		length, i := varint(b, at)
 		if i < 0 || length < 1 || length > int64(len(b)-i) {
 			return fmt.Errorf("%w: a record of the batch at offset %d is cut off", errBadBatch, first)
@@ -228,6 +241,7 @@ func (d *decoded) add(src *task.Source, u *run, from int64) error {
 		d.bytes += len(key) + len(value)
 		d.messages = append(d.messages, task.Message{Source: src, Offset: offset, Timestamp: timestamp, KeyBytes: key, ValueBytes: value, Headers: headers})
 	}
+	u.records, u.count = b[at:], u.count-taken
 	return nil
 }
 

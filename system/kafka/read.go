@@ -93,8 +93,7 @@ func (s *System) readAs(ctx context.Context, l *link, level int8, stream string,
 		if a.next < to {
 			next = f.ahead(ctx, a.next)
 		}
-		a.messages = before(a.messages, to)
-		if err := each(&a.decoded); err != nil {
+		if err := a.give(src, to, pieceMessages, each); err != nil {
 			return from, err
 		}
 		if from = min(a.next, to); from >= to {
@@ -175,7 +174,41 @@ func newFetcher(s *System, l *link, level int8, src *task.Source) *fetcher {
 // answer is what one fetch brought.
 type answer struct {
 	decoded
-	err error
+	// from is where it begins; runs holds the records that are not messages yet.
+	from int64
+	runs []run
+	err  error
+}
+
+// pieceMessages is how many messages of an answer are made at a time: a message
+// takes five times what the smallest records do.
+const pieceMessages = 4096
+
+// give hands the messages before to over, so many at a time.
+func (a *answer) give(src *task.Source, to int64, most int, each func(*decoded) error) error {
+	for {
+		if left := recordsOf(a.runs); left > 0 {
+			a.messages = make([]task.Message, 0, min(left, most))
+		}
+		for len(a.runs) > 0 && len(a.messages) < most {
+			u := &a.runs[0]
+			if err := a.add(src, u, a.from, most-len(a.messages)); err != nil {
+				return err
+			}
+			if u.count == 0 {
+				a.runs = a.runs[1:]
+			}
+		}
+		whole := len(a.messages)
+		a.messages = before(a.messages, to)
+		if err := each(&a.decoded); err != nil {
+			return err
+		}
+		if len(a.runs) == 0 || len(a.messages) < whole {
+			return nil
+		}
+		a.messages, a.bytes = nil, 0 // whoever has them may keep them
+	}
 }
 
 // ahead starts a fetch and hands its answer over. Only one runs at a time.
@@ -223,8 +256,8 @@ func (f *fetcher) patience() time.Duration {
 	return stillUnknown
 }
 
-// readBytes is what Read asks for at once. What is decoded of it takes up to
-// four times as much, and three answers are under way: fetched, decoded, used.
+// readBytes is what Read asks for at once. Two or three answers are under way: one
+// that comes, one that is used, and what of it is still in use elsewhere.
 const readBytes = 2 << 20
 
 // once makes one fetch. With nothing new there it takes up to wait.
@@ -269,11 +302,16 @@ func (f *fetcher) once(ctx context.Context, from int64, wait time.Duration) answ
 	if err := kerr.ErrorForCode(rp.ErrorCode); err != nil {
 		return answer{err: err}
 	}
-	d, err := f.reader.read(f.src, rp.RecordBatches, from, rp.AbortedTransactions)
-	if err == nil && f.level == readUncommitted {
-		d.heads, err = headsOf(rp.RecordBatches)
+	a := answer{from: from}
+	if f.level == readCommitted {
+		a.decoded, a.runs, a.err = f.reader.open(f.src, rp.RecordBatches, from, rp.AbortedTransactions, nil)
+		return a
 	}
-	return answer{d, err}
+	// Who decides by himself needs the heads beside all of their messages.
+	if a.decoded, a.err = f.reader.read(f.src, rp.RecordBatches, from, rp.AbortedTransactions); a.err == nil {
+		a.heads, a.err = headsOf(rp.RecordBatches)
+	}
+	return a
 }
 
 func (f *fetcher) findLeader(ctx context.Context) error {
