@@ -1,10 +1,12 @@
 package local
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Files in a folder.
@@ -94,7 +96,17 @@ func (f *Folder) Close() error {
 
 // Remove removes the folder and gives it up. The engine has to be closed.
 func (f *Folder) Remove() error {
-	err := os.RemoveAll(f.dir)
+	// Under another name first: its lock is one of the files that go, and who takes
+	// the folder then would lose the others one by one. What a crash leaves under that
+	// name is none that anybody takes, and Clean removes it.
+	gone := f.dir + "~gone-" + strings.ToLower(rand.Text()[:8])
+	err := os.Rename(f.dir, gone)
+	switch {
+	case err == nil:
+		err = os.RemoveAll(gone)
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
+	}
 	return errors.Join(err, f.Close())
 }
 
