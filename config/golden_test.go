@@ -174,6 +174,7 @@ func FuzzConfig(f *testing.F) {
 		"systems.=1\nsystems..samza.factory=kafka\nstreams..x=1\nstreams.=\nstores..factory=memory\nstores.factory=x\n",
 		"task.inputs=.,a,.b,a.,a.b\nheddle.preload.a=1\nheddle.preload.a.b=2\nheddle.preload..=3\n",
 		"systems.s.samza.factory=kafka\ntask.inputs=s.t\nstreams.t.samza.physical.name=u\nstreams.u.samza.physical.name=t\n",
+		"systems.s." + strings.Repeat("x", 4000) + ".y=1\n",
 		"sensitive.x=hidden-value\njob.config.rewriters=a\njob.config.rewriter.a.class=regex\n",
 	} {
 		f.Add([]byte(s))

@@ -33,7 +33,8 @@ func didYouMean(s string, candidates []string) string {
 }
 
 // distance is the number of edits between two strings, or limit if it is at
-// least that.
+// least that. What lies as far from the diagonal as that is not looked at: a key
+// may be as long as a file.
 func distance(a, b string, limit int) int {
 	if d := len(a) - len(b); d >= limit || -d >= limit {
 		return limit
@@ -45,7 +46,14 @@ func distance(a, b string, limit int) int {
 	for i := range len(a) {
 		row[0] = i + 1
 		low := row[0]
-		for j := range len(b) {
+		from, to := max(0, i-limit+1), min(len(b), i+limit)
+		if from > 0 {
+			row[from] = limit
+		}
+		if to < len(b) {
+			row[to+1] = limit
+		}
+		for j := from; j < to; j++ {
 			cost := 1
 			if a[i] == b[j] {
 				cost = 0

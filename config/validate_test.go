@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -246,6 +247,27 @@ func TestNearest(t *testing.T) {
 		}
 		if got := distance(tt.b, tt.a, 10); got != tt.want {
 			t.Errorf("distance %s %s: %d", tt.b, tt.a, got)
+		}
+	}
+}
+
+// A limit only cuts off.
+func TestDistanceUpToALimit(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	word := func() string {
+		b := make([]byte, random.IntN(14))
+		for i := range b {
+			b[i] = "abc"[random.IntN(3)]
+		}
+		return string(b)
+	}
+	for range 5000 {
+		a, b := word(), word()
+		whole := distance(a, b, 100)
+		for limit := 1; limit < 9; limit++ {
+			if got := distance(a, b, limit); got != min(whole, limit) {
+				t.Fatalf("distance %q %q up to %d: %d, without a limit %d", a, b, limit, got, whole)
+			}
 		}
 	}
 }
