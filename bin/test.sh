@@ -7,7 +7,7 @@ cd "$CHECKOUT" || exit 1
 
 usage() {
   cat <<'HELP'
-usage: bin/test.sh [--short|--unit|--grid] [--fuzz TIME] [--lint] [--running] [--keep]
+usage: bin/test.sh [--short|--unit|--grid] [--fuzz AMOUNT] [--lint] [--running] [--keep]
 
 Checks format, vets, builds and tests everything, fuzzes the decoders, and runs the integration
 tests against a real Kafka, HDFS and YARN, which it starts on free ports and stops again.
@@ -15,8 +15,9 @@ tests against a real Kafka, HDFS and YARN, which it starts on free ports and sto
   --short      format, vet, build and the quick unit tests
   --unit       all that needs no Java: --short, the race detector, fuzzing, lint
   --grid       only the integration tests on the real grid
-  --fuzz TIME  how long a fuzz test runs, such as 60s; 0 for not at all (default: 30s with
-               CI=true, else 5s); decoders of what strangers send run so long, others a sixth
+  --fuzz AMOUNT  how much a fuzz test tries: executions such as 50000x, or a time such as 60s; 0 for not
+               at all (default: 100000x with CI=true, else 20000x). Decoders of what strangers send execute
+               so many, others a twentieth of it, each within 90 s; a time holds for all
   --lint       build the linters if they are missing (2 minutes, once); without it they run only
                if they are there, or with CI=true
   --running    use the grid that the environment names (eval "$(bin/grid.sh env)")
@@ -31,9 +32,9 @@ HELP
 }
 
 CI=${CI:-}
-FUZZ=5s
+FUZZ=20000x
 LINT=0
-if [[ $CI == true ]]; then FUZZ=30s LINT=1; fi
+if [[ $CI == true ]]; then FUZZ=100000x LINT=1; fi
 PARTS='short unit grid'
 RUNNING=0
 KEEP=0
@@ -43,7 +44,7 @@ while (($#)); do
     --unit) PARTS='short unit' ;;
     --grid) PARTS=grid ;;
     --fuzz)
-      (($# >= 2)) || { echo "test: --fuzz needs a time, such as 60s" >&2; exit 2; }
+      (($# >= 2)) || { echo "test: --fuzz needs an amount, such as 50000x or 60s" >&2; exit 2; }
       FUZZ=$2
       shift
       ;;
@@ -62,8 +63,8 @@ while (($#)); do
   esac
   shift
 done
-if ! [[ $FUZZ =~ ^(0|[0-9]+[smh])$ ]]; then
-  echo "test: --fuzz takes a time such as 60s or 2m, not '$FUZZ'" >&2
+if ! [[ $FUZZ =~ ^(0|[0-9]+[smhx])$ ]]; then
+  echo "test: --fuzz takes executions such as 50000x, or a time such as 60s or 2m, not '$FUZZ'" >&2
   exit 2
 fi
 if ! command -v go >/dev/null; then
@@ -160,29 +161,22 @@ race() {
   CGO_ENABLED=1 go test -race -short -timeout 15m ./...
 }
 
-# fuzz_targets: "PACKAGE FUZZTEST" of each. Only packages that have some are built for the question.
-fuzz_targets() {
-  local packages
-  packages=$(grep -rlE --include='*_test.go' '^func Fuzz' . | grep -vE '^\./(\.|build/)' | xargs -r -n 1 dirname | sort -u)
-  [[ -n $packages ]] || return 0
-  # shellcheck disable=SC2086
-  go test -list '^Fuzz' $packages | awk '
-    /^Fuzz/ { names[++n] = $1 }
-    /^ok/ { for (i = 1; i <= n; i++) print $2, names[i]; n = 0 }
-    /^FAIL/ { print > "/dev/stderr"; bad = 1 }
-    END { exit bad }'
-}
-
-# What reads bytes of strangers (RPC, tokens, properties, JSON) is fuzzed for the whole time, the rest
-# for a sixth of it.
+# What reads bytes of strangers (RPC, tokens, properties, JSON) is tried in full, the rest a twentieth of
+# it. Executions are counted: where the processors are busy, seconds are over before anything new is tried.
 fuzz_one() {
-  local package=$1 name=$2 log=$WORK/fuzz.$2.${1//\//.} time=$FUZZ
-  case /$package in
-    */yarn/rpc* | */yarn/security* | */config | */serde | */jobmodel) ;;
-    *) if [[ $time == [3-9][0-9]s ]]; then time=$((${time%s} / 6))s; fi ;;
-  esac
-  if go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" -fuzzminimizetime 20x -parallel 1 "$package" >"$log" 2>&1; then
-    tail -n 3 "$log" | grep -m 1 'fuzz: elapsed' | sed "s,^fuzz:,$package $name:,"
+  local package=$1 name=$2 program=$3 log=$WORK/fuzz.$2.${1//\//.} amount=$FUZZ bound=() status=0
+  if [[ $amount == *x ]]; then
+    case /$package in
+      */yarn/rpc | */yarn/security | */config | */serde | */jobmodel) ;;
+      *) amount=$((${amount%x} / 20 + 1))x ;;
+    esac
+    # An interrupt ends a fuzz test in order.
+    if command -v timeout >/dev/null; then bound=(timeout --foreground -s INT 90); fi
+  fi
+  (cd "$package" && "${bound[@]}" "$program" -test.run '^$' -test.paniconexit0 -test.fuzz "^$name\$" -test.fuzztime "$amount" \
+    -test.fuzzminimizetime 20x -test.parallel 1 -test.fuzzcachedir "$CORPUS/${package#./}") >"$log" 2>&1 || status=$?
+  if ((status == 0)) || { ((status == 124)) && tail -n 1 "$log" | grep -qx PASS; }; then
+    tail -n 3 "$log" | grep 'fuzz: elapsed' | tail -n 1 | sed "s,^fuzz:,$package $name:,"
   elif ! grep -q 'Failing input written' "$log" && grep -q '^ *context deadline exceeded$' "$log"; then
     # Go before 1.27 now and then takes the end of the time for a failure (go.dev/issue/75804).
     echo "$package $name: no failing input"
@@ -192,19 +186,28 @@ fuzz_one() {
   fi
 }
 
-# One more at a time than there are cores, one worker each: each of them begins with a build.
+# One more at a time than there are cores, one worker each. Each package is built once; its corpus is where
+# go test keeps it.
 fuzz_all() {
-  local targets package name bad=0 count=0 cores
-  cores=$(($(nproc 2>/dev/null || echo 2) + 1))
-  targets=$(fuzz_targets) || bad=1 # what does not build fails, and the others run all the same
-  while read -r package name; do
-    [[ -n $package ]] || continue
-    while (($(jobs -rp | wc -l) >= cores)); do
-      wait -n || bad=1
+  local packages package program names name bad=0 count=0 slots
+  slots=$(($(nproc 2>/dev/null || echo 2) + 1))
+  CORPUS=$(go env GOCACHE)/fuzz/$(go list -m) || return 1
+  packages=$(grep -rlE --include='*_test.go' '^func Fuzz' . | grep -vE '^\./(\.|build/)' | xargs -r -n 1 dirname | sort -u)
+  for package in $packages; do
+    program=$WORK/fuzz${package//\//.}.test
+    # What does not build fails, and the others run all the same.
+    if ! go test -c -fuzz . -o "$program" "$package" || ! names=$("$program" -test.list '^Fuzz'); then
+      bad=1
+      continue
+    fi
+    for name in $names; do
+      while (($(jobs -rp | wc -l) >= slots)); do
+        wait -n || bad=1
+      done
+      fuzz_one "$package" "$name" "$program" &
+      count=$((count + 1))
     done
-    fuzz_one "$package" "$name" &
-    count=$((count + 1))
-  done <<<"$targets"
+  done
   while [[ -n $(jobs -p) ]]; do
     wait -n || bad=1
   done
@@ -227,7 +230,7 @@ fuzz() {
   wait "$FUZZING" || status=1
   FUZZING=''
   cat "$WORK/fuzz.log"
-  DETAIL="$(cat "$WORK/fuzz.count" 2>/dev/null || echo '?') fuzz tests, up to $FUZZ each, in $((SECONDS - FUZZ_BEGAN)) s beside the steps above"
+  DETAIL="$(cat "$WORK/fuzz.count" 2>/dev/null || echo '?') fuzz tests, $FUZZ for each decoder of what strangers send, in $((SECONDS - FUZZ_BEGAN)) s beside the steps above"
   return $status
 }
 
