@@ -201,7 +201,6 @@ func TestLatencyOldFile(t *testing.T) {
 			default:
 				p.awaitOutput("running")
 				g.Produce(t, records...)
-				// The page of processes has the same API as on YARN; a thread tells its progress.
 				awaitLocal(t, p, len(records))
 				p.signal(syscall.SIGINT) // Ctrl-C
 				if r := p.wait(commandLimit); r.code != 0 {
@@ -214,10 +213,11 @@ func TestLatencyOldFile(t *testing.T) {
 	}
 }
 
-// awaitLocal waits until a local run has read n messages in all, as its progress says.
+// awaitLocal waits until a local run has read n messages in all, as its page says, which has the same API
+// as on YARN, or else its progress.
 func awaitLocal(t testing.TB, p *process, n int) {
 	t.Helper()
-	page := regexp.MustCompile(`its page is (http\S+)`)
+	page := regexp.MustCompile(`(?:its page is|page:) (http\S+)`)
 	in := regexp.MustCompile(fmt.Sprintf(`· in %s \(`, thousands(n)))
 	grid.Eventually(t, soon, fmt.Sprintf("%d messages are read", n), func() (bool, string) {
 		if at := page.FindStringSubmatch(p.stdout.String() + p.stderr.String()); at != nil {
