@@ -232,15 +232,29 @@ func (s *Server) put(ctx context.Context, container, execution string, q Questio
 	defer s.asked.drop(q.ID)
 	seq := s.Send(container, execution, CommandQuery, map[string]string{argQuestion: text})
 	defer s.boxes[container].withdraw(seq)
-	select {
-	case a := <-answer:
-		return a, nil
-	case <-s.closing:
-		return Answer{}, errClosing
-	case <-ctx.Done():
-		return Answer{}, context.Cause(ctx)
+	look := time.NewTicker(endedEvery)
+	defer look.Stop()
+	for {
+		select {
+		case a := <-answer:
+			return a, nil
+		case <-s.closing:
+			return Answer{}, errClosing
+		case <-ctx.Done():
+			return Answer{}, context.Cause(ctx)
+		case <-look.C:
+			if !s.opt.State.Alive(execution) {
+				return Answer{}, errEnded
+			}
+		}
 	}
 }
+
+// errEnded: the container was asked, and ended before it answered.
+var errEnded = errors.New("it has ended")
+
+// endedEvery is how often it is looked whether who was asked still counts.
+const endedEvery = 250 * time.Millisecond
 
 // errClosing: the server ends.
 var errClosing = errors.New("the application master is ending")

@@ -146,6 +146,8 @@ func (s *Server) askTask(ctx context.Context, place int, execution string, q Que
 	switch {
 	case errors.Is(err, errNoAnswer):
 		return a, now, refuse(http.StatusGatewayTimeout, "container %s, which runs task %q, did not answer within %v; it may be frozen, or cut off from the application master", t.container, t.name, s.questionWithin)
+	case errors.Is(err, errEnded):
+		return a, now, refuse(http.StatusServiceUnavailable, "container %s, which runs task %q, ended while it was asked; try again when it runs", t.container, t.name)
 	case errors.Is(err, errClosing):
 		return a, now, refuse(http.StatusServiceUnavailable, "%v", err)
 	case err != nil:
