@@ -15,8 +15,9 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitUnreachable = 3
-	// What follows is a container's alone, for its application master (am.ExitDisk,
-	// am.ExitConfig). Its local state could not be opened, read or written
+	// What follows is a container's, for its application master (am.ExitDisk,
+	// am.ExitConfig), and exitConfig also that of a job that run-job runs in one
+	// process. Its local state could not be opened, read or written
 	// (sysexits.h: EX_IOERR).
 	exitDisk = 74
 	// It is configured wrongly (EX_CONFIG). It is not exitUsage, with which Go's

@@ -128,7 +128,11 @@ func (p *program) run() int {
 	}
 	// Others look for the cause on stderr; the log is on stdout.
 	fmt.Fprintf(p.stderr, "%s: %v\n", p.speaker(), err)
-	return exitCode(err)
+	code := exitCode(err)
+	if code == exitUsage && p.orphaned != nil {
+		return exitConfig // run-job has to tell it from a panic in a goroutine of the task's
+	}
+	return code
 }
 
 // speaker is who an error comes from, for the user: a program that run-job runs

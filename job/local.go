@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"heddle/am"
 	"heddle/config"
 	"heddle/internal/launch"
 )
@@ -148,11 +149,14 @@ func exited(err error) error {
 	if !errors.As(err, &exit) {
 		return err
 	}
-	code := exit.ExitCode()
-	if code <= 0 || code > 3 {
-		return failedError{fmt.Errorf("the job's process ended: %w", err), ExitFailed}
+	switch code := exit.ExitCode(); code {
+	case ExitFailed, ExitUnreachable:
+		return Silent{Code: code}
+	case am.ExitConfig:
+		return Silent{Code: ExitUsage}
 	}
-	return Silent{Code: code}
+	// Also 2, with which Go's runtime ends a process that panicked.
+	return failedError{fmt.Errorf("the job's process ended: %w", err), ExitFailed}
 }
 
 // Silent is an end with an exit code whose cause was printed already.
