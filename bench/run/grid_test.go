@@ -33,13 +33,13 @@ func TestSmallWorkloads(t *testing.T) {
 		args  []string
 		lines int
 	}{
-		{[]string{passThrough, "--records", "20000"}, 1},
-		{[]string{count, "--records", "50000", "--guarantee", "--procs", "1"}, 1},
-		{[]string{countCache, "--records", "50000", "--keys", "5000"}, 1},
+		{[]string{passThrough, "--records", "5000"}, 1},
+		{[]string{count, "--records", "10000", "--guarantee", "--procs", "1"}, 1},
+		{[]string{countCache, "--records", "10000", "--keys", "1000"}, 1},
 		{[]string{restore, "--keys", "250000"}, 1}, // enough for a load in bulk
-		{[]string{snapshot, "--keys", "20000", "--history", "5"}, 1},
-		{[]string{large, "--keys", "20000", "--records", "20000"}, 1},
-		{[]string{recovery, "--keys", "20000"}, 2},
+		{[]string{snapshot, "--keys", "5000", "--history", "5"}, 1},
+		{[]string{large, "--keys", "5000", "--records", "5000"}, 1},
+		{[]string{recovery, "--keys", "5000"}, 2},
 	} {
 		t.Run(tt.args[0], func(t *testing.T) {
 			s, err := parse(append(tt.args, "--json", "--runs", "1"), func(key string) string {

@@ -43,7 +43,7 @@ func TestGridRoundTrip(t *testing.T) {
 			s := gridSystem(t, g, map[string]string{"producer.compression.type": codec})
 			topic := g.Topic(t, "round-trip", 4)
 			o := outboxOf(t, s)
-			const n = 20000
+			const n = 5000
 			for i := range n {
 				if err := o.Send(system.Record{Stream: topic, PartitionKey: fmt.Sprint("user ", i%100), Value: fmt.Append(nil, i)}); err != nil {
 					t.Fatal(err)
@@ -320,14 +320,16 @@ func TestGridCompaction(t *testing.T) {
 }
 
 // TestGridBrokerRestart kills the broker under a writer and a reader: what was
-// acknowledged comes, once and in order.
+// acknowledged comes, once and in order. Whatever a start asks meanwhile is
+// answered once the broker is back.
 func TestGridBrokerRestart(t *testing.T) {
 	g := grid.Use(t, grid.Kafka)
 	g.NeedHome(t, "the broker cannot be killed")
 	s := gridSystem(t, g, nil)
 	topic := g.Topic(t, "restart", 2)
+	ask, answered := questions(t, g)
 	const n = 30000
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	sent := make(chan error, 1)
 	go func() {
@@ -353,6 +355,7 @@ func TestGridBrokerRestart(t *testing.T) {
 		if !killed && len(got[0])+len(got[1]) > n/5 {
 			killed = true
 			g.Kill(t, grid.Broker)
+			ask()
 			g.Start(t, grid.Broker)
 		}
 		batches, err := c.Poll(ctx)
@@ -372,6 +375,7 @@ func TestGridBrokerRestart(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Error(err)
 	}
+	answered()
 	for p, values := range got {
 		if len(values) != n/2 || !slices.IsSorted(values) || len(slices.Compact(slices.Clone(values))) != n/2 {
 			t.Errorf("partition %d: %d values, sorted %v", p, len(values), slices.IsSorted(values))

@@ -12,11 +12,9 @@ import (
 	"heddle/system"
 )
 
-// TestGridQuestionsWhileTheBrokerRestarts: whatever a start asks is asked until the
-// broker is back. It was reached before.
-func TestGridQuestionsWhileTheBrokerRestarts(t *testing.T) {
-	g := grid.Use(t, grid.Kafka)
-	g.NeedHome(t, "the broker cannot be killed")
+// questions are those of a start: ask begins to ask them, while the broker is away,
+// and answered waits until all are answered. The broker was reached before.
+func questions(t *testing.T, g *grid.Grid) (ask, answered func()) {
 	s := gridSystem(t, g, nil)
 	topic, made := g.Topic(t, "questions", 2), grid.Name("made")
 	t.Cleanup(func() { g.DeleteTopics(t, made) })
@@ -24,19 +22,18 @@ func TestGridQuestionsWhileTheBrokerRestarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	t.Cleanup(cancel)
 	if _, err := a.Offsets(ctx, topic); err != nil {
 		t.Fatal(err)
 	}
-	g.Kill(t, grid.Broker)
 	type answer struct {
 		what string
 		err  error
 		took time.Duration
 	}
-	answers := make(chan answer)
-	began := time.Now()
+	answers := make(chan answer, 10)
+	var began time.Time
 	questions := map[string]func() error{
 		"offsets":        func() error { _, err := a.Offsets(ctx, topic); return err },
 		"streams":        func() error { _, err := a.Describe(ctx, topic); return err },
@@ -52,16 +49,22 @@ func TestGridQuestionsWhileTheBrokerRestarts(t *testing.T) {
 			return s.CheckTransactions(ctx, system.TransactionOptions{ID: topic, Name: "a task", Timeout: time.Minute})
 		},
 	}
-	for what, ask := range questions {
-		go func() { err := ask(); answers <- answer{what, err, time.Since(began)} }()
-	}
-	g.Start(t, grid.Broker)
-	for range questions {
-		got := <-answers
-		// An answer that got lost on its way is no failure of the question.
-		if got.err != nil && !errors.Is(got.err, system.ErrExists) {
-			t.Errorf("%s: after %v: %v", got.what, got.took.Round(time.Millisecond), got.err)
+	ask = func() {
+		began = time.Now()
+		for what, do := range questions {
+			go func() { err := do(); answers <- answer{what, err, time.Since(began)} }()
 		}
 	}
-	t.Logf("all questions answered after %v", time.Since(began).Round(time.Millisecond))
+	answered = func() {
+		t.Helper()
+		for range questions {
+			got := <-answers
+			// An answer that got lost on its way is no failure of the question.
+			if got.err != nil && !errors.Is(got.err, system.ErrExists) {
+				t.Errorf("%s: after %v: %v", got.what, got.took.Round(time.Millisecond), got.err)
+			}
+		}
+		t.Logf("all questions answered after %v", time.Since(began).Round(time.Millisecond))
+	}
+	return ask, answered
 }

@@ -135,7 +135,7 @@ systems.kafka.consumer.ssl.keystore.key=` + inValue(t, filepath.Join(pemDir, "ke
 				t.Fatal(err)
 			}
 			topic := g.Topic(t, "secured", 2)
-			const n = 1000
+			const n = 200
 			for p := range int32(2) {
 				fill(t, s, topic, p, n)
 			}
