@@ -158,7 +158,7 @@ build() {
 }
 
 race() {
-  CGO_ENABLED=1 go test -race -short -timeout 15m ./...
+  CGO_ENABLED=1 go test -p 3 -race -short -timeout 15m ./...
 }
 
 # What reads bytes of strangers (RPC, tokens, properties, JSON) is tried in full, the rest a twentieth of
@@ -315,7 +315,7 @@ if [[ $PARTS == *short* ]]; then
   if [[ $PARTS == short ]]; then
     step unit go test -short -timeout 10m ./...
   else
-    step unit go test -timeout 15m ./...
+    step unit go test -p 3 -timeout 15m ./... # more than cores: many wait
   fi
 fi
 if [[ $PARTS == *unit* ]]; then
