@@ -160,7 +160,7 @@ func TestLatencyOldFile(t *testing.T) {
 	fixed := func(t *testing.T, topic string) {
 		g.DeleteTopics(t, topic)
 		grid.Eventually(t, soon, "topic "+topic+" is gone and made again", func() (bool, string) {
-			err := makeTopic(t, g, topic, 4)
+			err := g.CreateTopic(t, topic, 4)
 			return err == nil, fmt.Sprint(err)
 		})
 		t.Cleanup(func() { g.DeleteTopics(t, topic) })

@@ -4,31 +4,14 @@ package endtoend
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"heddle/internal/grid"
 )
-
-// makeTopic makes a topic of a fixed name.
-func makeTopic(t testing.TB, g *grid.Grid, name string, partitions int32) error {
-	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(g.KafkaAddress))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
-	defer cancel()
-	_, err = kadm.NewClient(client).CreateTopic(ctx, partitions, 1, nil, name)
-	return err
-}
 
 // checkpoints are the offsets that a job has committed, in the order of their writing: by partition
 // of the topic, the last offset that was processed (Samza's meaning).

@@ -30,19 +30,24 @@ func (g *Grid) Topic(t testing.TB, prefix string, partitions int32, settings ...
 		if _, err := admin.CreateTopic(ctx, partitions, 1, configs, name); err != nil {
 			return err
 		}
-		// A busy broker serves a new topic a moment after it has said that it is made.
-		for deadline := time.Now().Add(10 * time.Second); ; <-time.After(20 * time.Millisecond) {
-			ends, err := admin.ListEndOffsets(ctx, name)
-			if err == nil {
-				err = ends.Error()
-			}
-			if err == nil && len(ends[name]) == int(partitions) || time.Now().After(deadline) {
-				return err
-			}
-		}
+		return served(ctx, admin, name, partitions)
 	})
 	t.Cleanup(func() { g.DeleteTopics(t, name) })
 	return name
+}
+
+// served waits until the broker knows a new topic: a busy one does a moment after it has said that it
+// is made.
+func served(ctx context.Context, admin *kadm.Client, name string, partitions int32) error {
+	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		ends, err := admin.ListEndOffsets(ctx, name)
+		if err == nil {
+			err = ends.Error()
+		}
+		if err == nil && len(ends[name]) == int(partitions) || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // CreateTopic makes a topic of that name, which is the test's to delete.
@@ -50,7 +55,9 @@ func (g *Grid) CreateTopic(t testing.TB, name string, partitions int32, settings
 	t.Helper()
 	configs := topicSettings(t, settings)
 	g.admin(t, func(ctx context.Context, admin *kadm.Client) error {
-		_, err = admin.CreateTopic(ctx, partitions, 1, configs, name)
+		if _, err = admin.CreateTopic(ctx, partitions, 1, configs, name); err == nil {
+			err = served(ctx, admin, name, partitions)
+		}
 		return nil
 	})
 	return err
