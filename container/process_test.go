@@ -202,7 +202,8 @@ func TestContainerEndsOnSignal(t *testing.T) {
 	if code != 143 || errs != "" {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
-	if took := time.Since(began); took > 250*time.Millisecond && !testing.Short() {
+	// It waits for none of its intervals; bin/measure.sh measures how long it takes.
+	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("an idle container took %v to end", took)
 	}
 }
