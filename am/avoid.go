@@ -2,7 +2,6 @@ package am
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 )
 
@@ -18,7 +17,6 @@ func (m *Machine) avoid(p *Processor, host string) []Action {
 		return nil
 	}
 	p.avoid = host
-	m.avoided[host]++
 	return []Action{m.exclusion()}
 }
 
@@ -26,9 +24,6 @@ func (m *Machine) avoid(p *Processor, host string) []Action {
 func (m *Machine) readmit(p *Processor) []Action {
 	if p.avoid == "" {
 		return nil
-	}
-	if m.avoided[p.avoid]--; m.avoided[p.avoid] == 0 {
-		delete(m.avoided, p.avoid)
 	}
 	p.avoid = ""
 	return []Action{m.exclusion()}
@@ -42,4 +37,14 @@ func (m *Machine) readmitLate(p *Processor) []Action {
 	}, m.readmit(p)...)
 }
 
-func (m *Machine) exclusion() Action { return Exclude{slices.Sorted(maps.Keys(m.avoided))} }
+// exclusion names the hosts that a processor avoids.
+func (m *Machine) exclusion() Action {
+	var hosts []string
+	for _, p := range m.procs {
+		if p.avoid != "" {
+			hosts = append(hosts, p.avoid)
+		}
+	}
+	slices.Sort(hosts)
+	return Exclude{slices.Compact(hosts)}
+}

@@ -96,8 +96,6 @@ type Machine struct {
 	// ended holds the containers that the machine gave up on before the cluster
 	// reported their end.
 	ended map[string]bool
-	// avoided counts, by host, the processors that avoid it.
-	avoided map[string]int
 
 	// live counts the processors that are waited for or run; waitFrom is an index
 	// in order before which none is Waiting. Both keep a Step short in a cluster
@@ -115,7 +113,7 @@ type Machine struct {
 
 // NewMachine gives a machine at rest; it acts from Started on.
 func NewMachine(p Plan) *Machine {
-	m := &Machine{plan: p, procs: map[string]*Processor{}, in: map[string]*Processor{}, ended: map[string]bool{}, avoided: map[string]int{}}
+	m := &Machine{plan: p, procs: map[string]*Processor{}, in: map[string]*Processor{}, ended: map[string]bool{}}
 	for _, id := range p.Processors {
 		m.procs[id] = &Processor{ID: id, Phase: Waiting, index: len(m.order)}
 		m.order = append(m.order, id)
