@@ -46,6 +46,7 @@ type Decl struct {
 
 	fixed       string   // the default as a file would have it; empty when it is worked out
 	places      []string // where a stream's property is looked up after streams.<id>
+	instead     string   // of one without meaning: what to do instead
 	passThrough bool     // the key ends in a setting of another program
 	pattern     pattern
 	check       func(string) error
@@ -151,6 +152,7 @@ var registry []*Decl
 type spec struct {
 	doc      string
 	def      string // words for a default that is worked out
+	instead  string // of one without meaning: what to do instead
 	old      []string
 	els      []string
 	status   Status
@@ -164,6 +166,7 @@ func declare[T any](section, name string, k kind[T], def T, s spec) Key[T] {
 		Name: name, Type: k.name, Default: s.def, Doc: s.doc, Section: section, Old: s.old, Else: s.els,
 		Status: s.status, Secret: s.secret, Required: s.required, Kind: s.kind,
 		Ours:        strings.HasPrefix(name, "heddle."),
+		instead:     s.instead,
 		passThrough: strings.HasSuffix(name, "<setting...>") || strings.HasSuffix(name, "<setting>"),
 		pattern:     parsePattern(name),
 		check: func(v string) error {

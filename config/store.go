@@ -165,7 +165,10 @@ var _ = []Key[string]{
 	ignored(sectionStore, "stores-default.<setting...>", "RocksDB's."),
 	ignored(sectionStore, "stores.<store...>.side.inputs.processor.serialized.instance", "A Java object."),
 	ignored(sectionStore, "stores.<store...>.samza.serialized.instance", "A Java object."),
-	ignored(sectionStore, "blob.store.<setting...>", "Samza's backups of stores. Here: snapshots on a file system that all machines reach, heddle.snapshot.uri."),
+	declare(sectionStore, "blob.store.<setting...>", text, "", spec{
+		doc:    "Samza's backups of stores. Here: snapshots on a file system that all machines reach, heddle.snapshot.uri.",
+		status: NoMeaning, instead: "set heddle.snapshot.uri for copies of stores outside of Kafka, to restore from",
+	}),
 }
 
 // compression takes RocksDB's names; what the engine does not have stands for

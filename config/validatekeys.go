@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -13,7 +14,8 @@ var ownSpaces = []string{
 }
 
 func (v *validator) keys() {
-	var meaningless, blobs, later, old []string
+	var later, old []string
+	meaningless := map[string][]string{} // by what to do instead
 	for _, key := range v.c.Keys() {
 		if strings.HasPrefix(key, "yarn.") && !v.yarn {
 			continue
@@ -26,11 +28,7 @@ func (v *validator) keys() {
 		value, _ := v.c.Get(key)
 		switch d.Status {
 		case NoMeaning:
-			if strings.HasPrefix(key, "blob.store.") {
-				blobs = append(blobs, key)
-			} else {
-				meaningless = append(meaningless, key)
-			}
+			meaningless[d.instead] = append(meaningless[d.instead], key)
 			continue
 		case NotYet:
 			if !d.isDefault(value) {
@@ -49,8 +47,13 @@ func (v *validator) keys() {
 			v.fail(typeError(v.c, key, value, err))
 		}
 	}
-	v.name("these keys have no meaning here and are ignored", meaningless)
-	v.name("these keys have no meaning here and are ignored; set "+HeddleSnapshotURI.Name()+" for copies of stores outside of Kafka, to restore from", blobs)
+	for _, instead := range slices.Sorted(maps.Keys(meaningless)) {
+		what := "these keys have no meaning here and are ignored"
+		if instead != "" {
+			what += "; " + instead
+		}
+		v.name(what, meaningless[instead])
+	}
 	v.name("these keys have no effect yet", later)
 	v.spellings(old)
 }
