@@ -116,17 +116,17 @@ func (l *link) reports(ctx context.Context) {
 			continue
 		case <-timer.C:
 		}
-		reply, err := l.client.Report(ctx, l.report())
+		reply, err := l.send(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err == nil && reply.Alive:
+		case err == nil:
 			pause = firstReport
 			if reply.NextReport > 0 {
 				pause = min(time.Duration(reply.NextReport)*time.Millisecond, maxReportPause)
 			}
 			l.counted(pause)
-		case err == nil, notCounted(err):
+		case notCounted(err):
 			l.disowned()
 			return
 		default:
@@ -144,6 +144,15 @@ func (l *link) reports(ctx context.Context) {
 		}
 		timer.Reset(pause)
 	}
+}
+
+// send sends a report; an answer that this process does not count is ErrNotAlive.
+func (l *link) send(ctx context.Context) (coordinator.Reply, error) {
+	reply, err := l.client.Report(ctx, l.report())
+	if err == nil && !reply.Alive {
+		err = coordinator.ErrNotAlive
+	}
+	return reply, err
 }
 
 // disowned ends a process whose tasks another one may have. Exactly-once it may
@@ -165,8 +174,7 @@ func (l *link) disowned() {
 func (l *link) last(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWait)
 	defer cancel()
-	reply, failed := l.client.Report(ctx, l.report())
-	if err != nil && (failed == nil && !reply.Alive || notCounted(failed)) {
+	if _, failed := l.send(ctx); err != nil && notCounted(failed) {
 		l.lost.Store(true) // it failed before it was told
 	}
 	switch {
@@ -235,11 +243,11 @@ func (l *link) sure(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	reply, err := l.client.Report(ctx, l.report())
+	_, err := l.send(ctx)
 	switch {
-	case err == nil && reply.Alive:
+	case err == nil:
 		l.heard = now
-	case err == nil, notCounted(err):
+	case notCounted(err):
 		return errDisowned
 	case late:
 		return fmt.Errorf("the application master has been silent for %v, and another process may have the tasks: %w", silent.Round(time.Second), err)
