@@ -37,7 +37,7 @@ func (j *Job) change(ctx context.Context, r *ready) (map[string]string, error) {
 // changed.
 func (j *Job) checkPreloads() error {
 	for _, p := range config.Preloads(j.Config) {
-		f, err := os.Open(j.preloadPath(p))
+		f, err := os.Open(j.Config.Beside(p.ConfigKey, p.Path))
 		if err != nil {
 			return &config.Error{Key: p.ConfigKey, Origin: j.Config.Origin(p.ConfigKey), Problem: err.Error(), Hint: "a relative path lies beside the properties file"}
 		}
@@ -45,8 +45,6 @@ func (j *Job) checkPreloads() error {
 	}
 	return nil
 }
-
-func (j *Job) preloadPath(p config.Preload) string { return j.Config.Beside(p.ConfigKey, p.Path) }
 
 // preload appends the lines of heddle.preload.* to their streams.
 func (j *Job) preload(ctx context.Context, r *ready) (map[string]string, error) {
@@ -65,7 +63,7 @@ func (j *Job) preload(ctx context.Context, r *ready) (map[string]string, error) 
 		if err != nil {
 			return nil, err
 		}
-		path := j.preloadPath(p)
+		path := j.Config.Beside(p.ConfigKey, p.Path)
 		file, err := os.Open(path)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("%s: %w", p.ConfigKey, err)}
