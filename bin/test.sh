@@ -161,6 +161,11 @@ race() {
   CGO_ENABLED=1 go test -p 3 -race -short -timeout 15m ./...
 }
 
+# test_files PATTERN: the files of tests in which a line matches.
+test_files() {
+  grep -rlE --include='*_test.go' "$1" . | grep -vE '^\./(\.|build/)'
+}
+
 # What reads bytes of strangers (RPC, tokens, properties, JSON) is tried in full, the rest a twentieth of
 # it. Executions are counted: where the processors are busy, seconds are over before anything new is tried.
 fuzz_one() {
@@ -192,7 +197,7 @@ fuzz_all() {
   local packages package program names name bad=0 count=0 slots
   slots=$(($(nproc 2>/dev/null || echo 2) + 1))
   CORPUS=$(go env GOCACHE)/fuzz/$(go list -m) || return 1
-  packages=$(grep -rlE --include='*_test.go' '^func Fuzz' . | grep -vE '^\./(\.|build/)' | xargs -r -n 1 dirname | sort -u)
+  packages=$(test_files '^func Fuzz' | xargs -r -n 1 dirname | sort -u)
   for package in $packages; do
     program=$WORK/fuzz${package//\//.}.test
     # What does not build fails, and the others run all the same.
@@ -269,14 +274,9 @@ vulnerabilities() {
   return $status
 }
 
-# grid_files: the test files with the build tag grid.
-grid_files() {
-  grep -rlE --include='*_test.go' '^//go:build grid$' . | grep -vE '^\./(\.|build/)'
-}
-
 grid_tests() {
   local files packages names status=0 dir
-  files=$(grid_files)
+  files=$(test_files '^//go:build grid$')
   if [[ -z $files ]]; then
     echo "no package has integration tests"
     return 1
