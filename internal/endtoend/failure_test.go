@@ -39,18 +39,7 @@ func killContainer(t testing.TB, g *grid.Grid, j *job, application string, i int
 	victim := found[i%len(found)]
 	began := time.Now()
 	g.KillProcess(t, victim)
-	grid.Eventually(t, soon, "the killed container is replaced", func() (bool, string) {
-		s, err := j.appStatus(application)
-		if err != nil {
-			return false, err.Error()
-		}
-		for _, c := range s.ContainerList {
-			if c.ExecutionID == victim.Container {
-				return false, fmt.Sprintf("%+v", s)
-			}
-		}
-		return s.Containers.Running == s.Containers.Wanted, fmt.Sprintf("%+v", s)
-	})
+	j.awaitReplaced(soon, application, victim.Container)
 	t.Logf("kill -9 of %s (process %d): running again after %.1f s", victim.Container, victim.PID, time.Since(began).Seconds())
 }
 

@@ -462,18 +462,29 @@ func (j *job) appStatus(application string) (appStatus, error) {
 	return s, ask(j.t, j.g, application, "status", &s)
 }
 
-// awaitRunning waits until all containers say that they run.
-func (j *job) awaitRunning(application string) appStatus {
+// awaitReplaced waits until all containers run, and none of them is one of these executions.
+func (j *job) awaitReplaced(limit time.Duration, application string, executions ...string) appStatus {
 	j.t.Helper()
 	var s appStatus
-	grid.Eventually(j.t, soon, application+" runs with all its containers", func() (bool, string) {
+	grid.Eventually(j.t, limit, fmt.Sprintf("%s runs with all its containers, and none of %v", application, executions), func() (bool, string) {
 		var err error
 		if s, err = j.appStatus(application); err != nil {
 			return false, err.Error()
 		}
+		for _, c := range s.ContainerList {
+			if slices.Contains(executions, c.ExecutionID) {
+				return false, fmt.Sprintf("%+v", s)
+			}
+		}
 		return s.Containers.Wanted > 0 && s.Containers.Running == s.Containers.Wanted, fmt.Sprintf("%+v", s)
 	})
 	return s
+}
+
+// awaitRunning waits until all containers say that they run.
+func (j *job) awaitRunning(application string) appStatus {
+	j.t.Helper()
+	return j.awaitReplaced(soon, application)
 }
 
 // kill stops the job by the command and fails the test unless it was a graceful stop.

@@ -27,27 +27,11 @@ func remake(t testing.TB, g *grid.Grid, topic string, partitions int32) {
 // awaitRestarts waits until all containers run, each as another process than before.
 func (j *job) awaitRestarts(application string, before appStatus) appStatus {
 	j.t.Helper()
-	old := map[string]bool{}
+	var old []string
 	for _, c := range before.ContainerList {
-		old[c.ExecutionID] = true
+		old = append(old, c.ExecutionID)
 	}
-	var s appStatus
-	grid.Eventually(j.t, soon, "each container is another process", func() (bool, string) {
-		var err error
-		if s, err = j.appStatus(application); err != nil {
-			return false, err.Error()
-		}
-		if s.Containers.Wanted == 0 || s.Containers.Running != s.Containers.Wanted {
-			return false, fmt.Sprintf("%+v", s)
-		}
-		for _, c := range s.ContainerList {
-			if old[c.ExecutionID] {
-				return false, fmt.Sprintf("%+v", s)
-			}
-		}
-		return true, ""
-	})
-	return s
+	return j.awaitReplaced(soon, application, old...)
 }
 
 // TestSideInputsMadeAnewOnYARN: the topic of a side input is deleted and made anew, with other content,

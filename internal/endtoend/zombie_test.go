@@ -49,23 +49,6 @@ func (j *job) freeze(application string) frozen {
 	return frozen{}
 }
 
-// awaitReplaced waits until another process has the frozen one's tasks.
-func (j *job) awaitReplaced(application string, z frozen) {
-	j.t.Helper()
-	grid.Eventually(j.t, 3*soon, "the frozen container is replaced", func() (bool, string) {
-		s, err := j.appStatus(application)
-		if err != nil {
-			return false, err.Error()
-		}
-		for _, c := range s.ContainerList {
-			if c.ExecutionID == z.Container {
-				return false, fmt.Sprintf("%+v", s)
-			}
-		}
-		return s.Containers.Running == s.Containers.Wanted, fmt.Sprintf("%+v", s)
-	})
-}
-
 // goOn lets the process go on, waits for its end, and gives its exit code, which the script that
 // started it leaves for its NodeManager.
 func (j *job) goOn(application string, z frozen) (code string) {
@@ -153,7 +136,7 @@ func TestZombieOnYARN(t *testing.T) {
 				input.awaitMore(1000)
 				z := j.freeze(id)
 				began := time.Now()
-				j.awaitReplaced(id, z)
+				j.awaitReplaced(3*soon, id, z.Container)
 				t.Logf("container %s was frozen with its node %s, and replaced after %.1f s", z.processor, z.NodeManager, time.Since(began).Seconds())
 				input.awaitMore(1000)
 				if load {
