@@ -232,7 +232,15 @@ func TestPriorities(t *testing.T) {
 	r.newTask = func() task.Task {
 		return calls{process: func(ctx task.Context, m *task.Message) error {
 			if n++; n == 10 {
+				// All five show at once: the first would be mail enough.
+				stable := func(offset int64) error { return r.broker.SetStable("urgent", 0, offset) }
+				if err := stable(0); err != nil {
+					return err
+				}
 				r.append("urgent", 0, 0, 5)
+				if err := stable(-1); err != nil {
+					return err
+				}
 				for c.tasks[0].sig.get()&signalMail == 0 {
 					runtime.Gosched()
 				}
